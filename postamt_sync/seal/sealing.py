@@ -19,11 +19,11 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from postamt_sync.mail.seal_table import written_time
 from postamt_sync.seal.earlier_seals import ALL, EarlierSeals
 from postamt_sync.seal.one_seal import CANNOT, Outcome, Sealed, Sealer
 from postamt_sync.seal.owner_keys import KeyRefusedError, encryption_fingerprints
 from postamt_sync.seal.records import SealState, SettledMail
+from postamt_sync.seal.run_counts import RunCounts
 from postamt_sync.seal.sealer_bucket import PlainVersion
 
 STALE = timedelta(days=3)
@@ -89,38 +89,6 @@ def refusal(watermark: SettledMail | None, now: datetime, place: str) -> Refusal
     return None
 
 
-@dataclass
-class _Counts:
-    """The counts of a run. `failing` is the mail that failed in the previous run, `had_its_turn`
-    whether it was tried again."""
-
-    failing: str = ""
-    had_its_turn: bool = False
-    sealed: int = 0
-    failed: int = 0
-    in_a_row: int = 0
-    skipped: int = 0
-    without_twin: int = 0
-    unvisited: int = 0
-    failed_key: str = ""
-    reason: str = ""
-    skipped_key: str = ""
-    skipped_reason: str = ""
-    twinless_key: str = ""
-    cursor: str = ""
-    forgotten: str = ""
-
-    def fail(self, key: str, reason: str) -> None:
-        """Count a failure. The mail that is named is the one that failed before, else the first."""
-        self.failed += 1
-        if not self.failed_key or key == self.failing:
-            self.failed_key, self.reason = key, reason
-
-    def skip(self, key: str, reason: str) -> None:
-        self.skipped += 1
-        self.skipped_key, self.skipped_reason = key, reason
-
-
 @dataclass(frozen=True, slots=True)
 class SealingRun:
     """One run. `after` is how old a version has to be, `remaining` returns the seconds left.
@@ -155,27 +123,11 @@ class SealingRun:
         if refused is not None or watermark is None:
             return self.refuse(refused or Refusal.NO_WATERMARK)
         former = self.records.state() or SealState(now)
-        counts = _Counts(former.failed_key)
+        counts = RunCounts(former.failed_key)
         before = min(now - self.after, watermark.settled_before)
         self._go_round(before, former.cursor, counts)
         self._tell_index(former.forgotten, counts)
-        state = SealState(
-            now,
-            sealed=counts.sealed,
-            backlog=counts.unvisited + counts.failed,
-            skipped=counts.skipped,
-            failed=counts.failed,
-            without_twin=counts.without_twin,
-            reason=counts.reason or counts.skipped_reason,
-            cursor=counts.cursor,
-            failed_key=counts.failed_key,
-            failing_since=written_time(now) if counts.failed_key else "",
-            skipped_key=counts.skipped_key,
-            skipped_reason=counts.skipped_reason,
-            twinless_key=counts.twinless_key,
-            forgotten=counts.forgotten,
-        )
-        return self._end(_still_failing(state, former, counts))
+        return self._end(counts.state(now, former))
 
     def refuse(self, refused: Refusal, reason: str = "") -> SealState:
         """Seal nothing; store why, and return that.
@@ -183,7 +135,7 @@ class SealingRun:
         What was tagged before goes on expiring, so it is checked that all of it is sealed.
         """
         former = self.records.state() or SealState(self.now())
-        counts = _Counts()
+        counts = RunCounts()
         if former.sealed_total:  # else nothing was ever tagged by us
             self._go_round(_NEVER, "", counts)
         self.say("error", "nothing is sealed", {"refused": str(refused), "reason": reason})
@@ -212,7 +164,7 @@ class SealingRun:
         )
         return state
 
-    def _tell_index(self, upto: str, counts: _Counts) -> None:
+    def _tell_index(self, upto: str, counts: RunCounts) -> None:
         """Have the index forget what was sealed earlier, once everything else is done."""
         if self.earlier is None:
             return
@@ -228,7 +180,7 @@ class SealingRun:
             counts.fail(counts.forgotten or self.earlier.sealed_prefix, reason)
             self.say("error", "not forgotten", {"after": counts.forgotten[:300], "reason": reason})
 
-    def _go_round(self, before: datetime, cursor: str, counts: _Counts) -> None:
+    def _go_round(self, before: datetime, cursor: str, counts: RunCounts) -> None:
         last = cursor
         stopped = False
         under_way: deque[tuple[PlainVersion, Future[Sealed | bool]]] = deque()
@@ -263,7 +215,7 @@ class SealingRun:
             if version.key != prefix:
                 yield version
 
-    def _must_stop(self, counts: _Counts) -> bool:
+    def _must_stop(self, counts: RunCounts) -> bool:
         return self.remaining() < RESERVE or counts.in_a_row >= ENOUGH_FAILURES
 
     def _sealed(self, version: PlainVersion) -> Sealed:
@@ -272,7 +224,9 @@ class SealingRun:
         with self.large:
             return self.sealer.seal(version)
 
-    def _count(self, version: PlainVersion, future: Future[Sealed | bool], counts: _Counts) -> None:
+    def _count(
+        self, version: PlainVersion, future: Future[Sealed | bool], counts: RunCounts
+    ) -> None:
         known = {"key": version.key[:300], "version": version.version}
         counts.had_its_turn |= version.key == counts.failing
         try:
@@ -296,22 +250,6 @@ class SealingRun:
         note = counts.skip if result.outcome in CANNOT else counts.fail
         note(version.key, str(result.outcome))
         self.say("warning", "not sealed", {**known, "reason": str(result.outcome)})
-
-
-def _still_failing(state: SealState, former: SealState, counts: _Counts) -> SealState:
-    """Keep since when a mail has been failing, also if it had no turn in this run."""
-    if not former.failed_key:
-        return state
-    if state.failed_key == former.failed_key:
-        return replace(state, failing_since=former.failing_since or state.failing_since)
-    if counts.cursor and not counts.had_its_turn:
-        return replace(
-            state,
-            reason=former.reason,
-            failed_key=former.failed_key,
-            failing_since=former.failing_since,
-        )
-    return state
 
 
 def _reason(error: Exception) -> str:
