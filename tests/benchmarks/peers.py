@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -147,6 +146,7 @@ def server(bin_: Path, mails: int) -> Iterator[str]:
 
 
 def _fill(bin_: Path, endpoint: str, folder: Path, mails: int) -> None:
+    """Put the mails there; the folder stays: see `everything.Options`."""
     folder.mkdir()
     for number, size in enumerate(sizes(mails)):
         (folder / f"{number:06}").write_bytes(stored_mail(number, size))
@@ -160,7 +160,6 @@ def _fill(bin_: Path, endpoint: str, folder: Path, mails: int) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(1)
-    shutil.rmtree(folder)
 
 
 def _wait_for(port: int) -> None:
