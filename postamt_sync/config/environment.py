@@ -1,9 +1,12 @@
-"""Options from the environment: `POSTAMT_SYNC_POLL__INTERVAL=60`, lists and tables as JSON."""
+"""Options from the environment: `POSTAMT_SYNC_POLL__INTERVAL=60`, lists and tables as JSON.
+
+pydantic-settings reads each variable, one at a time: left to itself it passes over a mistyped
+section in silence, and gives up at the first bad JSON.
+"""
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -13,14 +16,12 @@ from pydantic.fields import FieldInfo
 
 from postamt_sync.config.examine import CREDENTIAL, is_credential, is_list, options, section_of
 from postamt_sync.config.findings import Location
-from postamt_sync.config.settings import Settings
+from postamt_sync.config.settings import ENVIRONMENT_DELIMITER, ENVIRONMENT_PREFIX, Settings
 from postamt_sync.config.toml import toml_value
 from postamt_sync.config.values import OneOrMany
 from postamt_sync.errors import Problem
 from postamt_sync.events import printable
 
-ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
-ENVIRONMENT_DELIMITER = "__"
 FILE_VARIABLE = "POSTAMT_SYNC_CONFIG"
 """Names the file; no option of it."""
 
@@ -58,13 +59,19 @@ class Environment:
         return merged
 
     def _take(self, name: str, text: str, at: Location, field: FieldInfo) -> None:
-        value = _decoded(text) if _is_json(field) else text
+        value = text if OneOrMany in field.metadata else _read(name, text, at)
         if value is None:
             wrong = "must be JSON, and not null."
             self.problems.append(Problem(name, wrong, f"{name}='{_json(field)}'"))
             return
         self._read.append((at, value))
         self.variables[at] = name
+
+
+def _read(name: str, text: str, at: Location) -> Any:
+    from postamt_sync.config.variable import read  # noqa: PLC0415 - most set none, and it is dear
+
+    return read(name, text, at)
 
 
 def is_of_kubernetes(name: str, value: str) -> bool:
@@ -97,20 +104,6 @@ def _known() -> dict[str, tuple[Location, FieldInfo]]:
         if option and not _is_list_of_tables(top):
             known[_name(top, option)] = ((top, option), field)
     return known
-
-
-def _is_json(field: FieldInfo) -> bool:
-    """Tell tables and lists, but for a list that is read as text or JSON by its own kind."""
-    is_plain_list = is_list(field) and OneOrMany not in field.metadata
-    return is_plain_list or section_of(field) is not None
-
-
-def _decoded(text: str) -> Any:
-    """Return what JSON says, None for null and for what is no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _is_list_of_tables(top: str) -> bool:

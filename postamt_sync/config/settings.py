@@ -43,6 +43,9 @@ from postamt_sync.config.values import (
 from postamt_sync.mail.seal_table import seal_table_name
 from postamt_sync.mail.sent_mail import SENT_PREFIX
 
+ENVIRONMENT_PREFIX = "POSTAMT_SYNC_"
+ENVIRONMENT_DELIMITER = "__"
+
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 Listen = Annotated[tuple[Annotated[ListenAddress, BeforeValidator(parse_listen)], ...], OneOrMany]
 Networks = Annotated[tuple[Network, ...], OneOrMany]

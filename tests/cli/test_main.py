@@ -110,7 +110,7 @@ def test_what_verbs_need_is_not_loaded_before_they_are_typed() -> None:
 import sys
 from postamt_sync.cli.main import run
 run(["--help"])
-heavy = {"aiohttp", "boto3", "pydantic", "rich", "sqlite3", "structlog"}
+heavy = {"aiohttp", "boto3", "pydantic", "pydantic_settings", "rich", "sqlite3", "structlog"}
 print("loaded", *(heavy & set(sys.modules)))
 """
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from postamt_sync.config import ListenAddress
@@ -209,3 +212,15 @@ def test_credentials_are_refused_and_not_repeated(report: Report) -> None:
     (problem,) = report(TEXT, {"POSTAMT_SYNC_AWS__SECRET_ACCESS_KEY": "hunter2"})
     assert "credentials never stand here" in problem.wrong
     assert "hunter2" not in str(problem)
+
+
+def test_what_reads_variables_is_loaded_where_there_is_one() -> None:
+    code = """
+import sys
+from postamt_sync.config.environment import Environment
+for environ in ({"HOME": "/"}, {"POSTAMT_SYNC_CONFIG": "/c"}, {"POSTAMT_SYNC_STATE_DIR": "/s"}):
+    Environment(environ)
+    print("pydantic_settings" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "True"]
