@@ -207,6 +207,13 @@ class ConnectionTable:
         occupant.evict(reason)
 
     def _move(self, occupant: Occupant, place: _Place, peer: Peer) -> None:
+        if peer == place.peer:
+            place.since = self._clock()
+            held = self._held[peer]
+            held.idle.pop(occupant, None)
+            held.busy.discard(occupant)
+            held.idle[occupant] = None  # as the last one
+            return
         octets = place.octets
         self.leave(occupant)
         moved = self._places[occupant] = _Place(peer, self._clock())

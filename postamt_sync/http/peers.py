@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -17,6 +18,8 @@ from postamt_sync.config.listen import parse_listen
 
 UNIX_SOCKET = "unix socket"
 IPV6_PREFIX = 64
+ADDRESSES_KEPT = 512
+"""Of how many it is remembered how they read: a burst of requests comes from few."""
 
 _Address = IPv4Address | IPv6Address
 
@@ -70,6 +73,7 @@ class TrustedProxies:
         return address is None or any(address in network for network in self._networks)
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT)
 def request_peer(sender: str) -> Peer:
     """Return whom a request of this sender counts for."""
     return Peer(_name(read_address(sender)))
@@ -101,7 +105,12 @@ def _forwarded_for(request: web.BaseRequest) -> Sequence[str]:
 
 
 def _address_of(sockaddr: Any) -> _Address | None:
-    return read_address(str(sockaddr[0])) if isinstance(sockaddr, tuple) else None
+    return _read_host(str(sockaddr[0])) if isinstance(sockaddr, tuple) else None
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _read_host(host: str) -> _Address | None:
+    return read_address(host)
 
 
 def _plain(address: _Address) -> _Address:

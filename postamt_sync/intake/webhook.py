@@ -172,6 +172,8 @@ class Webhook:
             request.writer.output_size = 0  # the answer itself has not begun
         body = bytearray()
         try:
+            if request.content.is_eof():  # it has come by now, as those of SNS mostly do
+                return request.content.read_nowait()
             async with asyncio.timeout(self._body_seconds):
                 async for chunk in request.content.iter_any():
                     body += chunk
