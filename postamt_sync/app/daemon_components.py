@@ -103,6 +103,7 @@ class Components:
             watch.on_commit(self.lookups.look)
             self.lookups.looks_every = lambda: watch.looks_every
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
+        self.courier.places.give_way_while(lambda: self._inbox.many_wait)
         self.heartbeat = Heartbeat(self.live, events)
         self.certificates = certificates(settings, environ, events)
         self.webhook_server = self._webhook_server()

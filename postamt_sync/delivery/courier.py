@@ -80,17 +80,17 @@ class Courier:
         self._events = events
         self._clock = clock
         self._looks_every = looks_every
-        self._places = Places(AT_ONCE, LONG_AT_ONCE, ON_THE_WAY)
+        self.places = Places(AT_ONCE, LONG_AT_ONCE, ON_THE_WAY)
         self._syncers = ThreadPoolExecutor(SYNCERS, "syncer")
         self._publisher = Publisher(self._work, events, self._observe, self._syncers)
         self._outcomes = Outcomes(self._work, events, clock)
         self._breaker = CircuitBreaker(clock, failures=FAILURES)
         self._bandwidth = bucket.bandwidth
         self._bytes = 0
-        self._fetcher = Fetcher(self._places, clock, self._observe, heard)
+        self._fetcher = Fetcher(self.places, clock, self._observe, heard)
         self._job = MailJob(
             *(bucket, self._work, self._fetcher, self._publisher, self._outcomes),
-            *(self._breaker, events, self._places),
+            *(self._breaker, events, self.places),
         )
         self._busy = OnTheWay(ON_THE_WAY, LONG_ON_THE_WAY)
         self._fetches: set[asyncio.Task[None]] = set()
@@ -288,7 +288,7 @@ class Courier:
     async def _carry(self, task: Task) -> None:
         queued = False
         try:
-            async with self._places:
+            async with self.places:
                 result = await self._job.take(
                     task, self._destinations(), check_mailboxes=bool(self._vanished)
                 )

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TypeVar
 
 from postamt_sync.delivery.mailbox_threads import LATE, MailboxThreads
+
+FEW = 4
+"""Places that are given while others go first: however long that is, mail comes."""
+LOOK_AGAIN = 0.1
+"""Seconds between questions how many places may be given, while someone waits for that alone."""
 
 _T = TypeVar("_T")
 
@@ -18,7 +24,51 @@ class LeftBehindError(Exception):
     """A call whose disk is late goes on by itself: whoever waited for it has ended."""
 
 
-_held: ContextVar[asyncio.Semaphore | None] = ContextVar("held", default=None)
+class Turns:
+    """A semaphore of `most` places, of which only as many are given as `allowed` says just then.
+
+    If that is never less than 1, everybody's turn comes, however long it stays so.
+    """
+
+    def __init__(self, most: int, allowed: Callable[[], int]) -> None:
+        self._most = most
+        self._allowed = allowed
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._looking: asyncio.TimerHandle | None = None
+
+    async def acquire(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._give()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was given a place just before
+                self.release()
+            raise
+
+    def release(self) -> None:
+        self._taken -= 1
+        self._give()
+
+    def _give(self) -> None:
+        while self._waiting and self._taken < min(self._most, self._allowed()):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
+        if self._waiting and self._taken < self._most and self._looking is None:
+            # More may be allowed before one of those that have a place leaves it.
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(LOOK_AGAIN, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = None
+        self._give()
+
+
+_held: ContextVar[asyncio.Semaphore | Turns | None] = ContextVar("held", default=None)
 """Of which kind the place is that this task has."""
 
 
@@ -30,9 +80,18 @@ class Places:
     """
 
     def __init__(self, places: int, long: int, threads: int) -> None:
-        self._free = asyncio.Semaphore(places)
+        self._places = places
+        self._others_first: Callable[[], bool] = lambda: False
+        self._free = Turns(places, self._allowed)
         self._long = asyncio.Semaphore(long)
         self._threads = MailboxThreads("writer", patience=math.inf, most=threads)
+
+    def give_way_while(self, others_first: Callable[[], bool]) -> None:
+        """Give a few of the places only, while somebody waits who cannot wait for long."""
+        self._others_first = others_first
+
+    def _allowed(self) -> int:
+        return min(FEW, self._places) if self._others_first() else self._places
 
     async def __aenter__(self) -> None:
         await self._take(self._free)
@@ -58,11 +117,11 @@ class Places:
             self._leave()
             await self._take(self._long)
 
-    async def _take(self, kind: asyncio.Semaphore) -> None:
+    async def _take(self, kind: asyncio.Semaphore | Turns) -> None:
         await kind.acquire()
         _held.set(kind)
 
-    def _leave(self) -> asyncio.Semaphore | None:
+    def _leave(self) -> asyncio.Semaphore | Turns | None:
         if (held := _held.get()) is not None:
             held.release()
             _held.set(None)

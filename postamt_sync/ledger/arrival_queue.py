@@ -22,6 +22,11 @@ from postamt_sync.mail.feedback import Feedback, FeedbackKind
 _Pending = tuple[Sequence[Arrival], "asyncio.Future[list[bool]]"]
 
 
+MANY = 8
+"""How many callers are in one group in a burst, and hardly ever otherwise."""
+A_MOMENT = 0.1
+"""Seconds."""
+
 LONGEST_ID = 200
 """Characters kept of an id from SNS or SES, which makes sure that something counts once."""
 
@@ -43,8 +48,15 @@ class ArrivalQueue:
         self._ledger = ledger
         self._events = events
         self._on_work = on_work
+        self._many = False
+        self._many_until = 0.0
         self._pending: list[_Pending] = []
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def many_wait(self) -> bool:
+        """Whether many callers wait, or did a moment ago: in a burst the next are on their way."""
+        return self._many or asyncio.get_running_loop().time() < self._many_until
 
     async def record(self, arrivals: Sequence[Arrival]) -> int:
         """Record arrivals and return how many of them were unknown. All are durable on return.
@@ -99,8 +111,12 @@ class ArrivalQueue:
         try:
             while self._pending:
                 group, self._pending = self._pending, []
+                self._many = len(group) >= MANY
                 await self._commit(group)
+                if self._many:
+                    self._many_until = asyncio.get_running_loop().time() + A_MOMENT
         finally:
+            self._many = False
             self._writer = None
 
     async def _commit(self, group: list[_Pending]) -> None:

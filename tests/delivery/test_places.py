@@ -14,7 +14,7 @@ from postamt_sync.delivery import courier as courier_module
 from postamt_sync.delivery import places as places_module
 from postamt_sync.delivery.courier import AT_ONCE, LONG_AT_ONCE
 from postamt_sync.delivery.fetcher import SMALL
-from postamt_sync.delivery.places import LeftBehindError, Places
+from postamt_sync.delivery.places import FEW, LeftBehindError, Places, Turns
 from tests.delivery.home import Home, MemoryBucket, Reading
 
 SHORT = b"Subject: short\r\n\r\nmail\r\n"
@@ -46,6 +46,7 @@ class SlowBucket(MemoryBucket):
             self.under_way += 1
             self.most = max(self.most, self.under_way)
             try:
+                await asyncio.sleep(0)
                 yield SlowReading(reading.stored, SMALL, line=self.line)
             finally:
                 self.under_way -= 1
@@ -134,6 +135,82 @@ async def test_long_ones_that_wait_take_no_short_ones_room(
         with suppress(asyncio.CancelledError):
             await running
     assert bucket.gets == 2 + 8 + (0 if known else 22)
+
+
+async def test_few_are_fetched_at_once_while_others_go_first_and_all_come(home: Home) -> None:
+    """However long that is: who lets others go first is never held up by them."""
+    bucket = home.bucket = SlowBucket()
+    for number in range(3 * AT_ONCE):
+        bucket.put(f"incoming/{number}", SHORT + b"%d" % number)
+        home.announce(f"incoming/{number}", "anna")
+    courier = home.courier()
+    courier.places.give_way_while(lambda: True)
+    await courier.run(until_idle=True)
+    assert len(home.mails("anna")) == 3 * AT_ONCE
+    assert bucket.most == FEW
+
+
+class Waiting:
+    """Some who want a turn each, and keep it until they are ended."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.taken: list[str] = []
+
+    def want(self, name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._keep(name))
+
+    async def _keep(self, name: str) -> None:
+        await self._turns.acquire()
+        self.taken.append(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._turns.release()
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_turn_is_given_as_soon_as_more_are_allowed_though_nobody_leaves() -> None:
+    allowed = 1
+    waiting = Waiting(Turns(3, lambda: allowed))
+    tasks = [waiting.want(name) for name in "abcde"]
+    await settled()
+    assert waiting.taken == ["a"]
+    allowed = 9
+    while len(waiting.taken) < 3:
+        await asyncio.sleep(0.01)
+    await settled()
+    assert waiting.taken == ["a", "b", "c"]
+    for task in tasks:
+        task.cancel()
+
+
+async def test_who_gives_up_waiting_takes_no_turn() -> None:
+    waiting = Waiting(Turns(1, lambda: 1))
+    a, b, c = (waiting.want(name) for name in "abc")
+    await settled()
+    b.cancel()
+    await settled()
+    a.cancel()
+    await settled()
+    assert waiting.taken == ["a", "c"]
+    c.cancel()
+
+
+async def test_a_turn_that_comes_too_late_goes_to_the_next() -> None:
+    waiting = Waiting(Turns(1, lambda: 1))
+    a, b, c = (waiting.want(name) for name in "abc")
+    await settled()
+    a.cancel()
+    await asyncio.sleep(0)  # now b has been given the turn, but does not know yet
+    b.cancel()
+    await settled()
+    assert waiting.taken == ["a", "c"]
+    c.cancel()
 
 
 class Held:

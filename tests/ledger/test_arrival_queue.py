@@ -13,7 +13,7 @@ import pytest
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
-from postamt_sync.ledger.arrival_queue import ArrivalQueue
+from postamt_sync.ledger.arrival_queue import MANY, ArrivalQueue
 from postamt_sync.mail.arrival import Arrival, Source
 from tests.doubles.inbox import MemoryLog
 from tests.doubles.ledger import due, event
@@ -81,6 +81,33 @@ async def test_a_burst_shares_its_commits() -> None:
     assert await asyncio.gather(*others) == [1] * 999
     assert [len(group) for group in desk.gate.commits] == [1, 999]
     assert desk.woken == [1, 1000]
+
+
+async def test_many_wait_in_a_burst_and_for_a_moment_after_it() -> None:
+    desk = Desk()
+    assert not desk.inbox.many_wait
+    first = [desk.hand_in("0")]
+    await desk.commits(1)
+    others = [desk.hand_in(f"{n}") for n in range(1, MANY + 1)]
+    assert not desk.inbox.many_wait, "one is not many"
+    desk.gate.open.release()
+    await desk.commits(2)
+    assert desk.inbox.many_wait
+    desk.gate.open.release()
+    await asyncio.gather(*first, *others)
+    assert desk.inbox.many_wait, "the next may be on their way"
+    while desk.inbox.many_wait:
+        await asyncio.sleep(0.01)
+
+
+async def test_many_do_not_wait_after_a_commit_that_failed() -> None:
+    desk = Desk()
+    desk.gate.failing = {0}
+    callers = [desk.hand_in(f"{n}") for n in range(MANY)]
+    desk.gate.open.release()
+    await asyncio.gather(*callers, return_exceptions=True)
+    while desk.inbox.many_wait:
+        await asyncio.sleep(0.01)
 
 
 async def test_a_single_one_does_not_wait_for_company() -> None:
