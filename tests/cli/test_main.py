@@ -129,6 +129,19 @@ print("loaded", *(heavy & set(sys.modules)))
     assert python("-c", code).stdout.splitlines()[-1] == "loaded"
 
 
+@pytest.mark.slow
+def test_a_pass_that_nobody_watches_loads_nothing_that_draws() -> None:
+    """An import on a small machine needs its memory for mail."""
+    code = """
+import sys
+from postamt_sync.cli.main import run
+run(["sync", "--config", "/nowhere"])
+heavy = {"boto3", "cryptography", "jinja2", "prometheus_client", "pygments", "rich"}
+print("loaded", *(heavy & set(sys.modules)))
+"""
+    assert python("-c", code).stdout.splitlines()[-1] == "loaded"
+
+
 def test_no_garbage_is_looked_for_at_the_end() -> None:
     """It takes a twentieth of what `status` does."""
     code = """

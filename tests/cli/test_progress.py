@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from postamt_sync.app.sync import SyncProgress
-from postamt_sync.cli.progress import LINE_EVERY, MEASURED_OVER, PassProgress, Speed
+from postamt_sync.cli.pass_bar import PassBar
+from postamt_sync.cli.pass_speed import MEASURED_OVER, Speed
+from postamt_sync.cli.progress import LINE_EVERY, PassProgress
 from tests.doubles.clock import Clock
 
 
@@ -36,14 +38,15 @@ def test_the_speed_is_that_of_the_last_seconds() -> None:
 def test_the_bar_fits_and_tells_the_limit(width: int) -> None:
     clock, shown = Clock(0.0), io.StringIO()
     console = Console(file=shown, force_terminal=True, width=width, color_system=None)
-    with PassProgress(enabled=True, console=console, clock=clock) as progress:
+    bar = PassBar(console)
+    with PassProgress(enabled=True, bar=bar, clock=clock) as progress:
         progress.show(SyncProgress(listed=1000))
         for second in (1, 2, 3):
             clock.now = second
             done = SyncProgress(0, 199_999, 40 * second, 1_512_345_678, 1_930_000 * second)
             done.listing, done.limit = False, 2_000_000
             progress.show(done)
-        progress.bar.refresh()
+        bar.refresh()
     lines = shown.getvalue().replace("\r", "\n").splitlines()
     [last] = [line for line in lines if "1.93 MB/s" in line][-1:]
     assert "40/s" in last
@@ -53,7 +56,7 @@ def test_the_bar_fits_and_tells_the_limit(width: int) -> None:
 
 def test_lines_for_pipes_tell_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock(0.0)
-    progress = PassProgress(enabled=True, console=Console(file=io.StringIO()), clock=clock)
+    progress = PassProgress(enabled=True, clock=clock)
     progress.show(SyncProgress(listing=False, todo=10))
     clock.now = LINE_EVERY
     progress.show(SyncProgress(0, 10, 5, 500_000, 500_000, 50_000, listing=False))
