@@ -70,6 +70,8 @@ CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table", "pys
 DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
 NOT_FOR_THE_DAEMON = ("boto3", "s3transfer", "rich", "pygments", "multiprocessing")
 """5 MB and a tenth of a second each, for what botocore alone and structlog without colours do."""
+ONLY_WHERE_NEEDED = ("cryptography", "jinja2", "prometheus_client")
+"""For those whom SNS tells of mail, who serve a certificate, or look at the page."""
 
 
 def name_of(module: Path) -> str:
@@ -186,7 +188,12 @@ def test_the_daemon_loads_nothing_of_the_demo_or_the_command_line() -> None:
         text=True,
         check=True,
     ).stdout.split()
-    for heavy in (*CONTROL_PLANE, *DEMO_AND_TESTS, *NOT_FOR_THE_DAEMON):
+    for heavy in (
+        *CONTROL_PLANE,
+        *DEMO_AND_TESTS,
+        *NOT_FOR_THE_DAEMON,
+        *ONLY_WHERE_NEEDED,
+    ):
         assert heavy not in loaded, heavy
 
 

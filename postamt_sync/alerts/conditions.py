@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cryptography import x509
-
 from postamt_sync.delivery.mailboxes import Mailboxes
 from postamt_sync.delivery.marker import MailboxVanishedError
 from postamt_sync.errors import PostamtError
@@ -107,6 +105,9 @@ def expiry(certificate: Path, *, now: float, chain: bytes | None = None) -> Expi
     the content of the file if that is not to be read now. A file that cannot be read is not
     reported here, but where it is loaded.
     """
+    # A tenth of the daemon's start, for those who have a certificate.
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         if chain is None:
             chain = read_small(certificate, links=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from postamt_sync.alerts.delivery import AlertDelivery
 from postamt_sync.alerts.heartbeat import Heartbeat
@@ -43,8 +44,6 @@ from postamt_sync.delivery.publisher import Publisher
 from postamt_sync.events import Events
 from postamt_sync.index.client import open_index
 from postamt_sync.intake.poll import Poll, PollHooks
-from postamt_sync.intake.queues import QueueHooks, Queues
-from postamt_sync.intake.sns_certificates import certificates
 from postamt_sync.intake.webhook import WebhookTally
 from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger
@@ -57,6 +56,10 @@ from postamt_sync.status.header_memory import HeaderMemory
 from postamt_sync.status.report import Runtime
 from postamt_sync.status.report_cache import ReportCache, read_report_apart
 from postamt_sync.status.server import StatusServer
+
+if TYPE_CHECKING:
+    from postamt_sync.intake.queues import Queues
+    from postamt_sync.intake.sns_certificates import Certificates
 
 ANSWER_GRACE = 2.0
 """Seconds that running answers have at a stop."""
@@ -105,7 +108,7 @@ class Components:
         self._inbox = ArrivalQueue(ledger, events, self.courier.wake)
         self.courier.places.give_way_while(lambda: self._inbox.many_wait)
         self.heartbeat = Heartbeat(self.live, events)
-        self.certificates = certificates(settings, environ, events)
+        self.certificates = self._certificates(environ)
         self.webhook_server = self._webhook_server()
         self.alerts = AlertMonitor(
             self.live,
@@ -189,6 +192,14 @@ class Components:
     def _end_rebuild(self) -> None:
         end_rebuild(self.live.current, self._ledger, self._events)
 
+    def _certificates(self, environ: Mapping[str, str]) -> Certificates | None:
+        if not self._settings.topic_arn:
+            return None
+        # What proves signatures takes a tenth of a start, for those whom SNS tells of mail.
+        from postamt_sync.intake.sns_certificates import certificates  # noqa: PLC0415
+
+        return certificates(self._settings, environ, self._events)
+
     def _webhook_server(self) -> WebhookServer | None:
         if self._settings.webhook is None or self.certificates is None:
             return None
@@ -215,6 +226,8 @@ class Components:
         queue = self._settings.queue
         if self.certificates is None or not (queue.url or queue.dead_letter_url):
             return None
+        from postamt_sync.intake.queues import QueueHooks, Queues  # noqa: PLC0415
+
         return Queues(
             self._settings,
             sqs_client(self._session, self._settings.aws.region),

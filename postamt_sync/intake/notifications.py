@@ -11,9 +11,7 @@ import enum
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from typing import TYPE_CHECKING, Protocol
 
 from postamt_sync.config import Settings
 from postamt_sync.errors import PostamtError
@@ -23,6 +21,9 @@ from postamt_sync.mail.arrival import Arrival, Source
 from postamt_sync.mail.feedback import Feedback
 from postamt_sync.mail.notification import NotificationKind, read_notification
 from postamt_sync.mail.sent_mail import is_sent
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 WITH_SHA1 = "The message is signed with SHA-1 (SignatureVersion 1)."
 SHA1_REMEDY = (

@@ -11,14 +11,12 @@ import binascii
 import enum
 import json
 from dataclasses import dataclass
-from typing import Any
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from typing import TYPE_CHECKING, Any
 
 from postamt_sync.errors import PostamtError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 LONGEST_LINE = 4096
 """Characters of a one-line field; the longest genuine one is SubscribeURL with about 500."""
@@ -108,23 +106,23 @@ def string_to_sign(message: SnsMessage) -> bytes:
 
 def verify(message: SnsMessage, key: RSAPublicKey) -> None:
     """Raise ForgedError unless the owner of `key` has signed this message."""
+    # Whoever has a key has loaded this; a daemon that SNS does not tell of mail starts without.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
+
+    digest: hashes.HashAlgorithm
+    match message.signature_version:
+        case "2":
+            digest = hashes.SHA256()
+        case "1":
+            digest = hashes.SHA1()  # noqa: S303 - SNS's own default; the topic decides, not we
+        case _:
+            raise ForgedError("The message has an unknown SignatureVersion.")
     try:
-        key.verify(
-            message.signature,
-            string_to_sign(message),
-            padding.PKCS1v15(),
-            _digest(message.signature_version),
-        )
+        key.verify(message.signature, string_to_sign(message), padding.PKCS1v15(), digest)
     except InvalidSignature:
         raise ForgedError("The signature does not match the message.") from None
-
-
-def _digest(version: str) -> hashes.HashAlgorithm:
-    if version == "2":
-        return hashes.SHA256()
-    if version == "1":
-        return hashes.SHA1()  # noqa: S303 - SNS's own default; the topic decides, not we
-    raise ForgedError("The message has an unknown SignatureVersion.")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
