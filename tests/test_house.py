@@ -70,8 +70,11 @@ CONTROL_PLANE = ("typer", "tenacity", "dns", "rich.progress", "rich.table", "pys
 DEMO_AND_TESTS = ("moto", "flask", "werkzeug", "pytest")
 NOT_FOR_THE_DAEMON = ("boto3", "s3transfer", "rich", "pygments", "multiprocessing")
 """5 MB and a tenth of a second each, for what botocore alone and structlog without colours do."""
-ONLY_WHERE_NEEDED = ("cryptography", "jinja2", "prometheus_client")
-"""For those whom SNS tells of mail, who serve a certificate, or look at the page."""
+ONLY_WHERE_NEEDED = (
+    *("cryptography", "jinja2", "prometheus_client"),
+    *("postamt_sync.recovery.rebuild", "postamt_sync.recovery.restore"),
+)
+"""For those whom SNS tells of mail, who serve a certificate, look at the page, or repair."""
 
 
 def name_of(module: Path) -> str:

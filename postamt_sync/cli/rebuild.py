@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from postamt_sync.app.components import make_rebuild
 from postamt_sync.app.open_bucket import open_bucket
+from postamt_sync.app.recovery_components import make_rebuild
 from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from postamt_sync.app.components import make_restore
 from postamt_sync.app.open_bucket import open_bucket
+from postamt_sync.app.recovery_components import make_restore
 from postamt_sync.aws.clients import new_session, s3_client
 from postamt_sync.bucket import Bucket, SealedPlace
 from postamt_sync.cli.in_force import complete

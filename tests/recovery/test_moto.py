@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from postamt_sync.app.components import make_restore
+from postamt_sync.app.recovery_components import make_restore
 from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.events import Events

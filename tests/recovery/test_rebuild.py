@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from postamt_sync.app.components import make_rebuild
+from postamt_sync.app.recovery_components import make_rebuild
 from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from postamt_sync.app.components import make_restore
+from postamt_sync.app.recovery_components import make_restore
 from postamt_sync.delivery.filename import parse_name
 from postamt_sync.errors import MisconfiguredError, PostamtError
 from postamt_sync.events import Events

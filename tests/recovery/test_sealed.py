@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from postamt_sync.app.components import make_courier, make_rebuild, make_scanner
+from postamt_sync.app.components import make_courier, make_scanner
+from postamt_sync.app.recovery_components import make_rebuild
 from postamt_sync.app.sync import SyncOptions
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger

@@ -10,8 +10,9 @@ from pathlib import Path
 import pysequoia
 import pytest
 
-from postamt_sync.app.components import make_courier, make_restore
+from postamt_sync.app.components import make_courier
 from postamt_sync.app.open_bucket import open_bucket
+from postamt_sync.app.recovery_components import make_restore
 from postamt_sync.errors import MisconfiguredError, TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import CourierLock, Ledger

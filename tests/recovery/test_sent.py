@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from postamt_sync.app.components import make_rebuild, make_restore
+from postamt_sync.app.recovery_components import make_rebuild, make_restore
 from postamt_sync.app.sync import SyncOptions
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
