@@ -23,10 +23,8 @@ def open_bucket(
     """Return the configured bucket, which is still to be entered; `live` may change its limit."""
     in_force = live or LiveSettings(settings)
     region = settings.aws.region
-    keys = None
-    if settings.bucket.kms:
-        asking = session or lazy_session(partial(lean_session, region))
-        keys = DataKeys(kms_client(asking, region))
+    session = session or lazy_session(partial(lean_session, region))
+    keys = DataKeys(kms_client(session, region)) if settings.bucket.kms else None
     bucket = Bucket(
         settings.bucket.name,
         region,
