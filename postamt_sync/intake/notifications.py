@@ -55,7 +55,7 @@ class CertificateSource(Protocol):
     async def key(self, url: str, peer: str = "") -> RSAPublicKey:
         """Return the key at `url`. `peer` brought the message, "" for one from our queue."""
 
-    async def proved_good(self, url: str) -> None:
+    def proved_good(self, url: str) -> None:
         """Note that a message of our topic was signed with the key at `url`."""
 
 
@@ -151,7 +151,7 @@ class Notifications:
         if message.signature_version == "1" and not self.place.accept_sha1:
             raise ForgedError(WITH_SHA1, SHA1_REMEDY)
         verify(message, await self.keys.key(message.certificate_url, peer))
-        await self.keys.proved_good(message.certificate_url)
+        self.keys.proved_good(message.certificate_url)
         if message.message_id in self.kept:
             return NotificationOutcome.NOT_UNDERSTOOD
         match message.type:

@@ -134,6 +134,7 @@ class Certificates:
         self._store = store
         self._proven: OrderedDict[str, _Fetched] = self._remembered()
         self._writing = asyncio.Lock()
+        self._written: set[asyncio.Task[None]] = set()
 
     async def key(self, url: str, peer: str = "") -> RSAPublicKey:
         """Return the key of the certificate at `url`, which is fetched if need be.
@@ -162,10 +163,11 @@ class Certificates:
         fetched = await asyncio.shield(task)
         return fetched.key
 
-    async def proved_good(self, url: str) -> None:
-        """Keep a certificate with which a message of our topic was verified; durable on return.
+    def proved_good(self, url: str) -> None:
+        """Keep a certificate with which a message of our topic was verified.
 
-        It is not displaced by what strangers name, and does not have to be downloaded again.
+        It is not displaced by what strangers name, and does not have to be downloaded again after
+        a restart: the file is written soon, and nobody waits for that.
         """
         if url not in self._kept:
             return
@@ -173,19 +175,23 @@ class Certificates:
         while len(self._proven) > KEPT:
             self._proven.popitem(last=False)
         if self._store is not None:
-            async with self._writing:
-                kept = {
-                    url: fetched.pem.decode(errors="replace")
-                    for url, fetched in self._proven.items()
-                }
-                await asyncio.to_thread(self._store.write, kept)
+            writing = asyncio.create_task(self._write(self._store), name="certificate store")
+            self._written.add(writing)
+            writing.add_done_callback(self._written.discard)
+
+    async def _write(self, store: CertificateStore) -> None:
+        async with self._writing:
+            kept = {
+                url: fetched.pem.decode(errors="replace") for url, fetched in self._proven.items()
+            }
+            await asyncio.to_thread(store.write, kept)
 
     async def close(self) -> None:
-        """Cancel all downloads."""
+        """Cancel all downloads; what proved good is in its file on return."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*running, *self._written, return_exceptions=True)
 
     def _remembered(self) -> OrderedDict[str, _Fetched]:
         kept: OrderedDict[str, _Fetched] = OrderedDict()

@@ -64,7 +64,7 @@ class OneKey:
         self.asked.append(url)
         return self.public
 
-    async def proved_good(self, url: str) -> None:
+    def proved_good(self, url: str) -> None:
         assert url in self.asked
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -439,24 +440,51 @@ def remembering(server, directory, log=None):
 async def test_what_proved_good_is_known_after_a_restart_without_a_download(server, tmp_path):
     before = remembering(server, tmp_path)
     key = await before.key(server.url)
-    await before.proved_good(server.url)
+    before.proved_good(server.url)
+    await before.close()
     server.status = 404
     asked = len(server.asked)
     assert await remembering(server, tmp_path).key(server.url) == key
     assert len(server.asked) == asked
 
 
+class SlowDisk(CertificateStore):
+    """Takes a file when it is told to."""
+
+    def __init__(self, directory):
+        super().__init__(directory, Events(MemoryLog()))
+        self.begun, self.ready = threading.Event(), threading.Event()
+
+    def write(self, kept):
+        self.begun.set()
+        assert self.ready.wait(60)
+        super().write(kept)
+
+
+async def test_no_answer_waits_until_a_certificate_is_in_its_file(server, tmp_path):
+    disk = SlowDisk(tmp_path)
+    certificates = Certificates(TOPIC, endpoint=server.origin, store=disk)
+    await certificates.key(server.url)
+    certificates.proved_good(server.url)
+    await asyncio.to_thread(disk.begun.wait, 60)
+    assert await certificates.key(server.url)
+    disk.ready.set()
+    await certificates.close()
+    assert server.url in (tmp_path / FILE_NAME).read_text()
+
+
 async def test_what_was_only_fetched_is_not_remembered(server, tmp_path):
     before = remembering(server, tmp_path)
     await before.key(server.url)
-    await before.proved_good(server.origin + PATH % 1)
+    before.proved_good(server.origin + PATH % 1)
+    await before.close()
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_what_proved_good_is_displaced_by_no_stranger(server, tmp_path):
     certificates = remembering(server, tmp_path)
     await certificates.key(server.url)
-    await certificates.proved_good(server.url)
+    certificates.proved_good(server.url)
     for number in range(KEPT * 3):
         await certificates.key(unknown(server, number), f"peer {number}")
     server.status = 404
@@ -471,7 +499,8 @@ async def test_a_damaged_file_is_as_none(server, tmp_path, damage):
     (tmp_path / FILE_NAME).write_bytes(damage)
     certificates = remembering(server, tmp_path)
     assert await certificates.key(server.url)
-    await certificates.proved_good(server.url)
+    certificates.proved_good(server.url)
+    await certificates.close()
     assert server.url in (tmp_path / FILE_NAME).read_text()
 
 
@@ -484,7 +513,8 @@ async def test_what_stands_in_the_file_is_believed_no_further_than_what_is_fetch
     (tmp_path / FILE_NAME).write_text(json.dumps(kept))
     certificates = remembering(server, tmp_path)
     assert await certificates.key(server.url) == private_key().public_key(), "fetched again"
-    await certificates.proved_good(server.url)
+    certificates.proved_good(server.url)
+    await certificates.close()
     again = remembering(server, tmp_path)
     asked = len(server.asked)
     assert await again.key(server.url) == private_key().public_key()
@@ -497,6 +527,7 @@ async def test_a_file_that_cannot_be_written_is_said_and_harms_nothing(server, t
     log = MemoryLog()
     certificates = remembering(server, tmp_path / "nowhere", log)
     await certificates.key(server.url)
-    await certificates.proved_good(server.url)
+    certificates.proved_good(server.url)
+    await certificates.close()
     assert await certificates.key(server.url)
     assert log.events("error") == ["certificates cannot be kept"]
