@@ -30,7 +30,7 @@ def make_room_in_log(store: Store, room: int = ROOM, step: int = STEP) -> None:
 
     Raises what `Store.writing` raises. A disk that refuses is left alone.
     """
-    with _log_of(store) as log, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), _log_of(store) as log:
         while _lengthened(store, log, room, step):
             os.fdatasync(log)  # until then the file system has not given it a place on the disk
 

@@ -86,3 +86,12 @@ def test_others_commit_between_its_steps(ledger: Ledger) -> None:
     assert keys(ledger.store.path) == expected
     with ledger.store.writing() as db:
         assert {key for (key,) in db.execute("SELECT key FROM objects")} == expected
+
+
+def test_a_log_that_cannot_be_opened_is_left_alone(ledger: Ledger) -> None:
+    log = log_of(ledger)
+    kept = log.rename(log.with_suffix(".kept"))
+    log.symlink_to(kept.name)  # never followed
+    make_room_in_log(ledger.store)
+    assert kept.stat().st_size < ROOM
+    kept.replace(log)
