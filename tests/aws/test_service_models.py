@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import botocore.session
 import pytest
+from botocore.exceptions import UnknownServiceError
 
 from postamt_sync.aws.clients import lazy_session, lean_session, new_session, sns_client
 from postamt_sync.aws.service_models import forget_models, share_models
@@ -47,6 +50,35 @@ def test_the_session_may_still_be_told_which_file_configures_it(tmp_path: Path) 
 
 def test_boto3_s_own_descriptions_are_found() -> None:
     assert new_session("eu-west-1").get_available_resources()
+
+
+@pytest.mark.parametrize(
+    ("service", "kind"), [("nothing", "service-2"), ("kms", "resources-1"), ("sqs", "waiters-9")]
+)
+def test_what_is_not_there_is_an_unknown_service_as_botocore_has_it(
+    service: str, kind: str
+) -> None:
+    for session in (botocore.session.Session(), sharing()):
+        with pytest.raises(UnknownServiceError, match=service):
+            session.get_component("data_loader").load_service_model(service, kind)
+
+
+@pytest.mark.slow
+def test_a_description_is_looked_for_in_its_own_directory_alone() -> None:
+    """botocore reads 400 directories for each client."""
+    code = """
+import sys
+import botocore.session
+from postamt_sync.aws.service_models import share_models
+session = botocore.session.Session()
+share_models(session)
+read = []
+sys.addaudithook(lambda event, _: event in {"os.listdir", "os.scandir"} and read.append(event))
+session.create_client("s3", "eu-west-1")
+print(len(read))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40
 
 
 @pytest.fixture
