@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -136,6 +137,17 @@ def circle(graph: Mapping[str, set[str]]) -> list[str]:
 def test_every_module_is_in_a_room_that_is_on_the_map() -> None:
     rooms = {room_of(module) for module in MODULES} - {"ground", "cli", "__main__"}
     assert rooms == set(ROOMS)
+
+
+@pytest.mark.parametrize("page", ["postamt_sync/README.md", "tests/README.md"])
+def test_every_file_that_a_map_names_is_there(page: str) -> None:
+    root = PACKAGE.parent
+    text = (root / page).read_text()
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|md|html|js|toml))`", text))
+    assert len(named) > 30
+    # A path begins at the root, at the package, or at bootstrap/ where the map is there already.
+    bases = (root, PACKAGE, PACKAGE / "bootstrap")
+    assert {name for name in named if not any((base / name).exists() for base in bases)} == set()
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
