@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import MutableMapping
 from typing import Any
 
+from postamt_sync.quantities import size_in_words, span
+
 FOR_EYES = "_"
 """How the names of fields begin that no JSON line has."""
 WIDEST, NARROWEST = 100, 40
@@ -63,9 +65,10 @@ class TerminalLines:
         sender = f" from {fields['_sender']}" if fields.get("_sender") else ""
         parts = [f"mail{sender} for {fields.get('mailbox')}"]
         if size is not None:
-            parts.append(_octets(int(size)))
+            parts.append(size_in_words(int(size)))
         if latency is not None:
-            parts.append(f"{_span(float(latency))} after SES had it")
+            took = float(latency)
+            parts.append(f"{f'{took:.1f} s' if took < 60 else span(took)} after SES had it")
         if source:
             parts.append(f"by {source}")
         if self._every_step:
@@ -100,18 +103,3 @@ def _local(when: str) -> str:
         return dt.datetime.fromisoformat(when).astimezone().strftime("%H:%M:%S")
     except ValueError:
         return when[:8]
-
-
-def _octets(size: int) -> str:
-    if size < 1000:
-        return f"{size} B"
-    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    hours = seconds / 3600
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"

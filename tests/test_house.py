@@ -29,7 +29,7 @@ GROUND = {
         "logs",
         "throttle",
     ),
-    *("owners_rights", "plural", "regular_file", "terminal_lines", "threads", "unexpected"),
+    *("owners_rights", "quantities", "regular_file", "terminal_lines", "threads", "unexpected"),
 }
 """The only modules beside the rooms; every room but `mail` may import them."""
 

@@ -39,7 +39,7 @@ def test_a_mail_is_one_line() -> None:
     come_home(events)
     (line,) = stream.getvalue().splitlines()
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\d  mail for ann, 12 kB, 1\.2 s after SES had it, by webhook", line
+        r"\d\d:\d\d:\d\d  mail for ann, 12\.3 kB, 1\.2 s after SES had it, by webhook", line
     )
 
 
@@ -70,7 +70,7 @@ def test_whom_it_claims_to_be_from_breaks_no_line(sender: str) -> None:
     [
         (600, 999, "999 B, 10 min"),
         (86_400, 40_000_000, "40.0 MB, 24 h"),
-        (1e6, 1_000, "1 kB, 12 days"),
+        (1e6, 1_000, "1.0 kB, 12 days"),
     ],
 )
 def test_what_waited_long_is_told_in_its_unit(seconds: float, size: int, said: str) -> None:

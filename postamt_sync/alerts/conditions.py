@@ -21,6 +21,7 @@ from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.incidents import Cause, Incident
 from postamt_sync.ledger.overview import SourceHealth
 from postamt_sync.mail.arrival import Source
+from postamt_sync.quantities import size_in_words
 from postamt_sync.regular_file import read_small
 from postamt_sync.threads import ask_disk
 
@@ -139,7 +140,9 @@ def full(
         seen.add(device)
         free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
         if free < LEAST_BYTES or (free < LOW_BYTES and free < LOW_SHARE * size):
-            found[name] = f"{printable(str(path))}: {_room(free)} of {_room(size)} are free"
+            found[name] = (
+                f"{printable(str(path))}: {size_in_words(free)} of {size_in_words(size)} are free"
+            )
         elif disk.f_files and disk.f_favail < LOW_FILES * disk.f_files:
             found[name] = f"{printable(str(path))}: hardly any more files can be created (df -i)"
     return found
@@ -180,7 +183,3 @@ def absent(absences: Absences, now: float) -> list[Incident]:
         )
         for each in absences.unseen()
     ]
-
-
-def _room(size: int) -> str:
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

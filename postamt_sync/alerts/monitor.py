@@ -26,7 +26,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.incidents import Cause, Incident, wanted_causes
 from postamt_sync.ledger.source_notes import SourceNotes
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.unexpected import as_trouble
 
 LOOK_EVERY = 60.0

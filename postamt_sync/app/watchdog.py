@@ -14,7 +14,7 @@ from postamt_sync.intake.webhook_server import WebhookServer
 from postamt_sync.ledger import Ledger, ObjectState
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.arrival import Source
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 WRITE_EVERY = 30.0
 """Seconds; a change of the subscription is written at once, and an idle daemon writes nothing."""

@@ -21,7 +21,7 @@ from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.settled import Unsettled, UnsettledMail
 from postamt_sync.ledger.source_notes import SourceNotes
 from postamt_sync.mail.seal_table import mail_place, read_time
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.seal.records import LONGEST_REST, SealRecords, SealState
 from postamt_sync.unexpected import as_trouble
 

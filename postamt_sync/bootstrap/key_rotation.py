@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from postamt_sync.bootstrap.key_file import settle
 from postamt_sync.bootstrap.resources.access_key import MOST_KEYS, AccessKeyResource, Key
 from postamt_sync.errors import MisconfiguredError, TryLaterError
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 GRACE = dt.timedelta(days=7)
 """The grace period: how long the old key stays valid after the new one was created, and after it

@@ -14,7 +14,7 @@ from postamt_sync.cli.in_force import complete
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.doctor.finding import Finding, Severity, causes
 from postamt_sync.errors import ExitCode
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 MARKS = {
     Severity.OK: ("ok", "green"),

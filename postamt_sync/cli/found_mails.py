@@ -36,7 +36,7 @@ from rich.text import Text
 from postamt_sync.cli.in_force import complete
 from postamt_sync.config.command import fill
 from postamt_sync.events import printable
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.status.find import FindResult, FoundMail
 from postamt_sync.status.moments import local_time, utc_time
 from postamt_sync.status.stations import Station, stations

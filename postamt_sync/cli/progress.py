@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from postamt_sync.app.sync import SyncProgress
 from postamt_sync.cli.pass_speed import Speed
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 if TYPE_CHECKING:
     from postamt_sync.cli.pass_bar import PassBar

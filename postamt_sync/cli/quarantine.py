@@ -16,7 +16,7 @@ from postamt_sync.cli.verbs import end_without_verb
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger.repair import ObjectDetails
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.status.moments import utc_time
 
 TIMES = ("first_seen", "last_modified", "settled_at")

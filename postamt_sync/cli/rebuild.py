@@ -16,7 +16,7 @@ from postamt_sync.config import load
 from postamt_sync.errors import ExitCode
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.logs import configure_logging
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.recovery.rebuild import RebuildResult
 
 

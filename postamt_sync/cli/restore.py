@@ -26,7 +26,7 @@ from postamt_sync.events import Events, printable
 from postamt_sync.host.service.user import refuse_root
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
-from postamt_sync.plural import count
+from postamt_sync.quantities import count, size_in_words
 from postamt_sync.recovery.difference import Difference, DifferenceKind
 from postamt_sync.recovery.restore import RESTORABLE, RestoreProgress
 from postamt_sync.recovery.restore_cost import HOURS, estimate, total
@@ -236,8 +236,8 @@ def as_text(found: Sequence[Difference], ordered: int, tier: str, days: int) -> 
         return "\n".join([*lines, "Nothing else is missing." if ordered else "Nothing is missing."])
     kinds = Counter(str(d.kind) for d in mails)
     counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-    size = sum(d.size for d in mails) / 1e6
-    lines.append(f"{count(len(mails), 'mail')} to bring back ({counts}), {size:.1f} MB:")
+    size = size_in_words(sum(d.size for d in mails))
+    lines.append(f"{count(len(mails), 'mail')} to bring back ({counts}), {size}:")
     costs = estimate(mails, tier, days)
     for cost in costs:
         mark = "" if cost.verified else "  (estimate)"

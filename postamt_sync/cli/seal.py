@@ -22,7 +22,7 @@ from postamt_sync.config import Settings, load
 from postamt_sync.config.command import LONGEST_PATH, typed
 from postamt_sync.errors import ExitCode, PostamtError, UsageError
 from postamt_sync.log_line import printable
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.seal.key_files import ReadKey, read_key_files, usable_keys
 from postamt_sync.seal.owner_keys import OwnerKey, encryption_fingerprints
 from postamt_sync.seal.proving import (

@@ -16,7 +16,7 @@ from postamt_sync.bootstrap.dns.dns_check import DnsFinding, DnsVerdict
 from postamt_sync.bootstrap.dns.dns_lookup import look_up, resolver_at
 from postamt_sync.bootstrap.dns.record import Record
 from postamt_sync.cli.console import paragraph
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver

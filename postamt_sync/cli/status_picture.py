@@ -18,8 +18,8 @@ from postamt_sync.config import load
 from postamt_sync.errors import UsageError
 from postamt_sync.events import printable
 from postamt_sync.ledger import Ledger, ObjectState
-from postamt_sync.plural import count
-from postamt_sync.status.durations import ago, in_words, span
+from postamt_sync.quantities import count, span
+from postamt_sync.status.durations import ago, in_words
 from postamt_sync.status.report import StatusReport, read_report
 
 LONGEST_KEY = 60

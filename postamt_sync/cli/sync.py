@@ -29,6 +29,7 @@ from postamt_sync.host.service.user import refuse_root
 from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
 from postamt_sync.logs import configure_logging
+from postamt_sync.quantities import size_in_words
 
 STOPPED = ("Stopped before the end.", "The next pass goes on from here.")
 _DURATION = re.compile(r"(\d{1,6})\s*(m|h|d|w)", re.ASCII)
@@ -186,14 +187,10 @@ def as_text(result: SyncResult) -> str:
         limited = f", limited to {shown_rate(result.limit)}" if result.limit else ""
         speed = f" {shown_rate(result.bytes / result.seconds)} on average{limited}."
     took = timedelta(seconds=round(result.seconds))
-    lines = [f"{said} {_size(result.bytes)} in {took}.{speed}"]
+    lines = [f"{said} {size_in_words(result.bytes)} in {took}.{speed}"]
     if totals.failed or totals.quarantined:
         lines.append(complete("Why some mail could not be delivered: postamt-sync status"))
     return "\n".join(lines)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def _level(debug: bool, bar_is_shown: bool) -> str:

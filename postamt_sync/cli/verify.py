@@ -19,7 +19,7 @@ from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
 from postamt_sync.index.client import open_index
 from postamt_sync.ledger import Ledger
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.verify import Comparison
 

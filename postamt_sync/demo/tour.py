@@ -16,7 +16,7 @@ from postamt_sync.demo.household import POLL_SECONDS
 from postamt_sync.demo.reply import Reply
 from postamt_sync.demo.samples import ANNA, BRUNO, Sample, plain, samples
 from postamt_sync.demo.system import DemoSystem, Sent, Step
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 
 async def play(

@@ -16,7 +16,7 @@ from postamt_sync.events import printable
 from postamt_sync.host.service.service import SERVICE
 from postamt_sync.ledger import CourierLock, Ledger, ObjectState
 from postamt_sync.ledger.lock import check_access
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.status.durations import ago
 from postamt_sync.status.report import read_report as report
 

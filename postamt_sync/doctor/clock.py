@@ -16,7 +16,7 @@ from postamt_sync.aws.clients import ca_bundle, new_session, unsigned_client
 from postamt_sync.bootstrap.aws_client import administrator_refusal
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.errors import TryLaterError
-from postamt_sync.status.durations import span
+from postamt_sync.quantities import span
 
 SECONDS = 8
 REFUSED = 900.0

@@ -17,8 +17,7 @@ from postamt_sync.doctor.account import AwsAccount
 from postamt_sync.doctor.check import AdministratorsCheck, Check, NotCheckedError
 from postamt_sync.doctor.finding import Finding, Missing, Severity
 from postamt_sync.mail.seal_table import KEY, STATE, WATERMARK
-from postamt_sync.plural import count
-from postamt_sync.status.durations import span
+from postamt_sync.quantities import count, span
 
 ASLEEP = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 NO_SUCH_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")

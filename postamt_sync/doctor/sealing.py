@@ -13,7 +13,7 @@ from postamt_sync.doctor.account import APPLY, AwsAccount
 from postamt_sync.doctor.finding import Finding, Severity
 from postamt_sync.log_line import printable
 from postamt_sync.mail.seal_table import KEY, STATE, read_time
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.seal.key_files import read_key_files
 from postamt_sync.seal.records import LONGEST_REST, SealState, state_of
 from postamt_sync.seal.sealing import Refusal

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from postamt_sync.ledger.rows import DeliveryState
 from postamt_sync.ledger.store import Store
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 
 @dataclass(frozen=True, slots=True)

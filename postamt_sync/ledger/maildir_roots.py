@@ -18,7 +18,7 @@ from postamt_sync.events import printable
 from postamt_sync.ledger.found_copies import FoundCopy, claim, keep, knows_all
 from postamt_sync.ledger.incidents import Cause, Incident, note
 from postamt_sync.ledger.store import Store
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 
 @dataclass(frozen=True, slots=True)

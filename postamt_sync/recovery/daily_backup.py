@@ -12,7 +12,7 @@ from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.backup import back_up, backed_up_at
 from postamt_sync.ledger.source_notes import SourceNotes
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.unexpected import as_trouble
 
 DAY = 86_400.0

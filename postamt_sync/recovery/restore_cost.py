@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from postamt_sync.aws.prices import EGRESS_GB, S3_GET, S3_STANDARD_GB, THOUSAND, Price
-from postamt_sync.plural import count as plural
+from postamt_sync.quantities import count as plural
 from postamt_sync.recovery.difference import Difference
 
 GB = 1e9

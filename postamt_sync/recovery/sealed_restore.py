@@ -17,7 +17,7 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import Events
 from postamt_sync.ledger import Ledger
 from postamt_sync.ledger.restores import Wanted
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.recovery.gpg import Gpg
 from postamt_sync.recovery.unsealing import BYTES_AT_ONCE, Unsealing, batches
 

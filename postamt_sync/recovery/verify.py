@@ -23,7 +23,7 @@ from postamt_sync.ledger.inventory import KnownCopy, KnownObject
 from postamt_sync.mail.arrival import Envelope, etag_hash, is_no_mail, mail_id
 from postamt_sync.mail.client_encryption import TAG_BYTES
 from postamt_sync.mail.sent_mail import is_sent
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.recovery.difference import Compared, Difference, DifferenceKind
 from postamt_sync.recovery.maildir_files import MaildirFile, MaildirFiles, stems
 from postamt_sync.recovery.stored_bytes import content_damage

@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 
 from postamt_sync.ledger.history import Latencies
-
-
-def span(seconds: float) -> str:
-    """Word a duration."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{timedelta(seconds=seconds).days} days"
+from postamt_sync.quantities import span
 
 
 def ago(moment: float | None, now: float) -> str:

@@ -16,7 +16,7 @@ from postamt_sync.ledger import CourierLock, Ledger
 from postamt_sync.ledger.remembered_headers import MailHeader
 from postamt_sync.ledger.tracks import Copy, Track, Word
 from postamt_sync.mail.arrival import Envelope
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.status.bucket_search import BucketFindings, BucketObject
 from postamt_sync.status.maildir_search import MaildirFindings, MaildirSearch, MailFile, by_mail
 

@@ -27,10 +27,10 @@ from postamt_sync.ledger import ObjectState
 from postamt_sync.ledger.history import Latencies
 from postamt_sync.ledger.incidents import Incident
 from postamt_sync.ledger.overview import Waiting
-from postamt_sync.status.durations import ago, bound, in_words, span
+from postamt_sync.quantities import size_in_words, span
+from postamt_sync.status.durations import ago, bound, in_words
 from postamt_sync.status.moments import local_time, utc_time
 from postamt_sync.status.report import Runtime, StatusReport
-from postamt_sync.status.stations import size_in_words
 from postamt_sync.status.troubles import Troubles
 
 REFRESH = 60

@@ -9,7 +9,7 @@ from postamt_sync.ledger import DeliveryState, ObjectState
 from postamt_sync.ledger.tracks import Copy, Track
 from postamt_sync.mail.arrival import Evidence, Source
 from postamt_sync.mail.sent_mail import read_sent_key
-from postamt_sync.status.durations import span
+from postamt_sync.quantities import size_in_words, span
 from postamt_sync.status.find import FoundMail
 from postamt_sync.status.maildir_search import MailFile
 
@@ -42,14 +42,6 @@ class Station:
     text: str
     at: float | None = None
     path: str = ""
-
-
-def size_in_words(size: int) -> str:
-    """Word a size."""
-    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} B"
 
 
 def stations(found: FoundMail, now: float, *, running: bool) -> Iterator[Station]:

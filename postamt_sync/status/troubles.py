@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postamt_sync.ledger import ObjectState
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.status.report import Runtime, StatusReport
 
 

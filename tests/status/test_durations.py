@@ -4,26 +4,8 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from postamt_sync.ledger.history import BOUNDS, Latencies
-from postamt_sync.status.durations import ago, bound, in_words, span
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (119, "119 s"),
-        (120, "2 min"),
-        (7199, "120 min"),
-        (7200, "2 h"),
-        (48 * 3600, "2 days"),
-        (900 * 86_400, "900 days"),
-    ],
-)
-def test_one_number_and_one_unit(seconds: float, words: str) -> None:
-    assert span(seconds) == words
+from postamt_sync.status.durations import ago, bound, in_words
 
 
 def test_the_past_is_worded_and_the_future_doubted() -> None:

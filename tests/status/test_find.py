@@ -74,7 +74,7 @@ def test_every_station_of_a_mail_that_was_read(settings: Settings, ledger: Ledge
     name = settings.mailboxes[0].name
     result = look(settings, ledger, "tea")
     assert told(result) == [
-        ("stored", "by SES as in/a, 2.0 KB"),
+        ("stored", "by SES as in/a, 2.0 kB"),
         ("announced", "by the webhook"),
         ("fetched", "whole, and checked"),
         ("routed", f"to {name}, by the envelope of SES's receipt (anna@example.com)"),
@@ -162,7 +162,7 @@ def test_what_was_sent_in_the_webmail_did_not_come_by_ses(
     announced(ledger, Source.SENT, key)
     delivered(settings, ledger, 0, evidence=Evidence.SENT, key=key)
     said = dict(told(look(settings, ledger, "tea")))
-    assert said["stored"] == f"by the webmail as {key}, 2.0 KB"
+    assert said["stored"] == f"by the webmail as {key}, 2.0 kB"
     assert "who sent it in the webmail" in said["routed"]
 
 

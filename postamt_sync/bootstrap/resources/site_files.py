@@ -12,7 +12,7 @@ from postamt_sync.bootstrap.change import Call, Change, PlanItem, call
 from postamt_sync.bootstrap.resources.bucket import SOON
 from postamt_sync.bootstrap.webmail_stack import SITE_PREFIX, WebmailStack
 from postamt_sync.events import printable
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 from postamt_sync.webmail.site import SiteFile, site
 
 CACHED = "no-cache"

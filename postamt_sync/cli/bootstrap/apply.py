@@ -29,7 +29,7 @@ from postamt_sync.cli.bootstrap.stack import (
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 
 def apply(

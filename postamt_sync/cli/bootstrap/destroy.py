@@ -18,7 +18,7 @@ from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.cli.options import ConfigPath, Debug, Yes
 from postamt_sync.errors import ExitCode, UsageError
 from postamt_sync.events import printable
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 DeleteMail = Annotated[
     str,

@@ -17,7 +17,7 @@ from postamt_sync.bootstrap.dns.route53 import ZonePlan, apply, plan_zone
 from postamt_sync.cli.bootstrap.stack import agreed
 from postamt_sync.cli.console import open_console, paragraph
 from postamt_sync.errors import ExitCode, MisconfiguredError
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver

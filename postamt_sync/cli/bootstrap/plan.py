@@ -9,7 +9,7 @@ from postamt_sync.cli.console import open_console
 from postamt_sync.cli.options import ConfigPath, Debug, Json
 from postamt_sync.cli.printed_json import print_json
 from postamt_sync.errors import ExitCode
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 
 def plan(

@@ -18,7 +18,7 @@ from postamt_sync.index.lists import HandedVersion
 from postamt_sync.index.reindex import Backlog, Reindex
 from postamt_sync.index.stored_head import FIRST_READ
 from postamt_sync.mail.sent_mail import OUTBOX_PREFIX, SENT_PREFIX
-from postamt_sync.plural import count
+from postamt_sync.quantities import count
 
 _WRITES = 14
 """Write units for a mail, roughly: its item and lines, each twice because of the transaction."""
