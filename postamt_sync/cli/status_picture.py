@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -32,6 +33,16 @@ REST = 20.0
 """A picture stays this many times as long as it took to make, so as not to load the machine."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of a list. `deeper`: it says more of the line above. `whole`: it is meant to be
+    copied, so it is never wrapped or cut off."""
+
+    text: str
+    deeper: bool = False
+    whole: bool = False
+
+
 def picture(report: StatusReport, most: int | None = None) -> Group:
     """Return the report for people, whatever the width of the terminal.
 
@@ -47,7 +58,7 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
     if pace := in_words(report.latencies):
         parts.append(Text(f"Pace      {pace}"))
     parts += [Text(), _mailboxes(report)]
-    sections: list[tuple[str, Iterable[str | Text]]] = [
+    sections: list[tuple[str, Iterable[str | _Line]]] = [
         ("Absent since the ledger was rebuilt", _absences(report)),
         ("Sealed, and not at home", _sealed(report)),
         ("Alerts", _alerts(report)),
@@ -58,18 +69,16 @@ def picture(report: StatusReport, most: int | None = None) -> Group:
         ("Not understood", _notifications(report)),
     ]
     for heading, lines in sections:
-        texts = [line if isinstance(line, Text) else Text(line) for line in lines]
-        if texts:
-            parts += [Text(), Text(heading, style="bold")]
-            parts += map(_indented, texts)
+        if shown := [_indented(line) for line in lines]:
+            parts += [Text(), Text(heading, style="bold"), *shown]
     return Group(*parts)
 
 
-def _indented(text: Text) -> RenderableType:
-    if text.no_wrap:  # a command to be copied: Padding would cut it off
-        return Text(f"  {text}", no_wrap=True, overflow="ignore")
-    indent = 4 if text.plain.startswith("  ") else 2
-    return Padding(Text(text.plain.strip(), style=text.style), (0, 0, 0, indent), expand=False)
+def _indented(line: str | _Line) -> RenderableType:
+    line = _Line(line) if isinstance(line, str) else line
+    if line.whole:  # Padding would cut it off
+        return Text(f"  {line.text}", no_wrap=True, overflow="ignore")
+    return Padding(Text(line.text.strip()), (0, 0, 0, 4 if line.deeper else 2), expand=False)
 
 
 def _mailboxes(report: StatusReport) -> Table:
@@ -102,7 +111,7 @@ def _alerts(report: StatusReport) -> Iterator[str]:
         yield f"{cause} ({when}): {printable(last.detail)}"
 
 
-def _absences(report: StatusReport) -> Iterator[str | Text]:
+def _absences(report: StatusReport) -> Iterator[str | _Line]:
     for absence in report.absences:
         yield f"{printable(absence.mailbox) or 'not known whose'}: {absence.in_words()}"
     if report.absences:
@@ -111,7 +120,7 @@ def _absences(report: StatusReport) -> Iterator[str | Text]:
         yield _whole(report.bring_back)
 
 
-def _sealed(report: StatusReport) -> Iterator[str | Text]:
+def _sealed(report: StatusReport) -> Iterator[str | _Line]:
     if number := report.states[ObjectState.SEALED]:
         yield f"{count(number, 'mail')} that only the owner's key opens. To bring home:"
         yield _whole(report.line.typed("restore --only sealed"))
@@ -137,15 +146,15 @@ def _latest(report: StatusReport, most: int | None) -> Iterator[str]:
         yield f"{subject} | {sender} | {_ago(header.stored_at)}{to}{state}"
 
 
-def _named(report: StatusReport, mail: str) -> Iterator[str]:
+def _named(report: StatusReport, mail: str) -> Iterator[_Line]:
     """Yield a mail's subject and sender, if they are remembered."""
     header = report.headers.get(mail)
     if header is not None and (header.subject or header.sender):
         subject = printable(header.subject, LONGEST_TEXT) or "(no subject)"
-        yield f"  {subject} | {printable(header.sender, LONGEST_TEXT)}"
+        yield _Line(f"{subject} | {printable(header.sender, LONGEST_TEXT)}", deeper=True)
 
 
-def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
+def _waiting(report: StatusReport, most: int | None) -> Iterator[str | _Line]:
     shown = report.waiting[:most]
     for waiting in shown:
         awaited = "its envelope may still come" if waiting.awaits_envelope else "due"
@@ -156,7 +165,7 @@ def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
         if most is None:
             yield _whole(key)
             yield from _named(report, waiting.mail)
-            yield f"  {since}, {when}: {why}"
+            yield _Line(f"{since}, {when}: {why}", deeper=True)
         else:  # a screen has few lines
             yield f"{key} {since}, {when}: {why}"
     more = report.states[ObjectState.WAITING] - len(shown)
@@ -166,16 +175,16 @@ def _waiting(report: StatusReport, most: int | None) -> Iterator[str | Text]:
         yield f"All that is known of one of them: {report.line.typed(f'find {shown[0].mail}')}"
 
 
-def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | Text]:
+def _quarantine(report: StatusReport, most: int | None) -> Iterator[str | _Line]:
     shown = report.quarantine[:most]
     for known in shown:
         key = printable(known.key, LONGEST_KEY)
         if most is None:
             yield _whole(key)
             yield from _named(report, known.mail)
-            yield f"  {known.problem}"
+            yield _Line(known.problem or "undeliverable", deeper=True)
         else:
-            yield f"{key}: {known.problem}"
+            yield f"{key}: {known.problem or 'undeliverable'}"
     more = report.states[ObjectState.QUARANTINED] - len(shown)
     if more > 0:
         yield f"and {more} more: {report.line.typed('quarantine list')}"
@@ -194,9 +203,8 @@ def _notifications(report: StatusReport) -> Iterator[str]:
         yield f"{several} {_ago(first.at)}: {first.reason}"
 
 
-def _whole(text: str) -> Text:
-    """Return a line that is meant to be copied, and so is never wrapped or cut off."""
-    return Text(text, no_wrap=True, overflow="ignore")
+def _whole(text: str) -> _Line:
+    return _Line(text, whole=True)
 
 
 def _ago(moment: float | None) -> str:

@@ -13,7 +13,8 @@ from postamt_sync.cli.main import run
 from postamt_sync.errors import ExitCode
 from postamt_sync.ledger import CourierLock, Delivery, DeliveryState, Ledger, ObjectState, Prepared
 from postamt_sync.ledger.incidents import Cause, Incident
-from postamt_sync.mail.arrival import Arrival, Evidence, Source
+from postamt_sync.ledger.remembered_headers import MailHeader
+from postamt_sync.mail.arrival import Arrival, Evidence, Source, mail_id
 from postamt_sync.status import report
 
 
@@ -171,6 +172,18 @@ def test_the_words_fit_80_columns_and_name_every_trouble(
         "quarantine retry",
     ):
         assert trouble in words
+
+
+def test_how_a_subject_begins_does_not_place_it(
+    config: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce(ledger, "in/a")
+    mail = mail_id("mail", "in/a")
+    ledger.headers.put([MailHeader(mail, 9.0, "<m@x>", "C <c@x>", "A", "    Tea")])
+    lines = said(capsys, "status", config=config).splitlines()
+    latest, waiting = [line for line in lines if "Tea | C <c@x>" in line]
+    assert latest.startswith("  Tea")
+    assert waiting.startswith("    Tea"), "below its key"
 
 
 def test_more_than_fits_is_counted(
