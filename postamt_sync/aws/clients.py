@@ -23,7 +23,8 @@ from botocore.httpsession import get_cert_path
 from postamt_sync.aws.bounded_files import look_at_certificates
 from postamt_sync.aws.bounded_session import LONGEST_PROGRAM, BoundedSession
 from postamt_sync.aws.configured_endpoint import bad_endpoint, is_endpoint, refuse_bad_endpoints
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, note_endpoint
+from postamt_sync.aws.error_answer import note_endpoint
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import meaning
 from postamt_sync.aws.lean_session import LeanSession
 from postamt_sync.aws.service_models import forget_models, share_models

@@ -9,8 +9,6 @@ from __future__ import annotations
 import enum
 import re
 import ssl
-from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -34,6 +32,8 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+
+from postamt_sync.aws.error_answer import code_of, is_markup, unknown_at
 
 
 class ErrorCause(enum.Enum):
@@ -187,11 +187,6 @@ _SAYINGS = (
 )
 """The messages of services that have a single code for every bad signature."""
 
-_ENDPOINT = "Endpoint"
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
-_UNKNOWN_THERE = frozenset({404, 405, 501})
-"""Statuses for a path or method that a server does not have."""
-
 _NOT_THERE = re.compile(
     r"^\W*unknown (?:[\w ]{1,30} )?(?:action|api|endpoint|operation|path)\b"
     r"|\bnot (?:yet )?(?:been )?(?:implemented|supported by (?:this|the) emulator)\b"
@@ -200,8 +195,6 @@ _NOT_THERE = re.compile(
 )
 """Messages of emulators for an operation that they lack, with a code that means something else at
 AWS."""
-
-_PAGE = re.compile(r"<(?:!doctype|html|head|body)\b", re.IGNORECASE)
 
 _EXCEPTIONS: tuple[tuple[ErrorCause, tuple[type[Exception], ...]], ...] = (
     # The first match counts: SSLError is a ConnectionError, ssl.SSLError is an OSError.
@@ -261,44 +254,6 @@ def cause_of_code(code: str, status: int = 0) -> ErrorCause:
         return ErrorCause.BUSY
     # botocore uses the status as the code if the answer has none.
     return ErrorCause.UNKNOWN if code and not code.isdecimal() else ErrorCause.NOT_AWS
-
-
-def note_endpoint(endpoint: str, parsed: dict[str, Any], **_: Any) -> None:
-    """Note in an answer which URL was called. A handler of botocore's event "after-call"."""
-    parsed.setdefault("ResponseMetadata", {})[_ENDPOINT] = endpoint
-
-
-def unknown_at(error: ClientError) -> str:
-    """Return the URL of a server, not AWS, that lacks the operation; otherwise "".
-
-    Such a server answers with nothing but a status. So does AWS to a HEAD, and a login page that
-    answers in AWS's place; both are excluded.
-    """
-    about = error.response.get("ResponseMetadata", {})
-    endpoint = "" if error.operation_name.startswith("Head") else str(about.get(_ENDPOINT, ""))
-    host = f".{urlsplit(endpoint).hostname or ''}"
-    is_bare = code_of(error) in {"", str(about.get("HTTPStatusCode"))}
-    is_there = about.get("HTTPStatusCode") not in _UNKNOWN_THERE or host.endswith(_AWS_DOMAINS)
-    return endpoint if is_bare and endpoint and not is_there else ""
-
-
-def code_of(error: ClientError) -> str:
-    """Return AWS's error code, "" if there is none. Untrusted text."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def message_of(error: ClientError) -> str:
-    """Return AWS's error message, "" if it is markup. Untrusted text.
-
-    For JSON services, botocore takes any other answer, such as an HTML page, for a message.
-    """
-    message = str(error.response.get("Error", {}).get("Message") or "")
-    return "" if is_markup(message) else message
-
-
-def is_markup(text: str) -> bool:
-    """Whether a text is an HTML page, or XML that botocore did not understand."""
-    return text.lstrip("\ufeff \t\r\n").startswith("<") or _PAGE.search(text) is not None
 
 
 def _cause_of_answer(error: ClientError) -> ErrorCause:

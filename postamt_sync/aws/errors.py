@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError
 
 from postamt_sync.aws.as_it_runs import as_it_runs
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of, unknown_at
+from postamt_sync.aws.error_answer import code_of, message_of, unknown_at
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.meanings import (
     MEANINGS,
     NOT_SAID_BY_AWS,

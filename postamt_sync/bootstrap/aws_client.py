@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, wait_exponential, wait_random
 
 from postamt_sync.aws.clients import BUILDING, ONCE, new_client
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of, message_of
+from postamt_sync.aws.error_answer import code_of, message_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import Asker, refusal
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.policy_document import same

@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import code_of, message_of
+from postamt_sync.aws.error_answer import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Call
 from postamt_sync.bootstrap.resources.lambda_function import BUSY, MISSING

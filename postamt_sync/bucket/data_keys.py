@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from postamt_sync.awaiting import in_own_thread
 from postamt_sync.aws.data_keys import NeverOpenedError, NoDataKeyError, data_key
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of
+from postamt_sync.aws.error_answer import code_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import refusal
 from postamt_sync.errors import PostamtError, TryLaterError, UndeliverableError
 from postamt_sync.mail.client_encryption import ClientEncryption

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from postamt_sync.aws.error_codes import ErrorCause, cause_of, code_of
+from postamt_sync.aws.error_answer import code_of
+from postamt_sync.aws.error_codes import ErrorCause, cause_of
 from postamt_sync.aws.errors import Asker, ForbiddenError, refusal
 from postamt_sync.bucket import (
     AccessDeniedError,

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from postamt_sync.aws.error_codes import code_of, message_of
+from postamt_sync.aws.error_answer import code_of, message_of
 from postamt_sync.bootstrap.aws_client import AwsClient, ChangedMeanwhileError
 from postamt_sync.bootstrap.change import call
 from postamt_sync.bootstrap.dns.alias import (
