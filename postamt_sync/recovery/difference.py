@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class DifferenceKind(enum.StrEnum):
@@ -44,7 +44,7 @@ class Difference:
     """One difference. What does not apply is empty. Key and detail are untrusted text.
 
     `size` is in bytes. `locked`: the object is in an archive and cannot be read now. `sealed_key`
-    is the key of the sealed object if that is all that is left.
+    is the key of the sealed object if that is all that is left. `stem` is that of a missing file.
     """
 
     kind: DifferenceKind
@@ -57,6 +57,7 @@ class Difference:
     storage_class: str = ""
     locked: bool = False
     sealed_key: str = ""
+    stem: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)

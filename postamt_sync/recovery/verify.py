@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,12 +202,8 @@ class Comparison:
         if row.state is ObjectState.ABSENT and not row.absent:
             return  # absent for all that it concerns
         if row.state in _SETTLED:
-            accounted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
-            for mailbox in self._routes.mailboxes(row.recipients):
-                if mailbox not in accounted:
-                    yield _about(
-                        DifferenceKind.UNDELIVERED, entry, row.mail, "its receipt says so", mailbox
-                    )
+            named = self._routes.mailboxes(row.recipients)
+            yield from _undelivered(entry, row, named, "its receipt says so")
 
     def _copies(
         self, entry: Listed, row: KnownObject, files: Sequence[MaildirFile]
@@ -218,8 +214,8 @@ class Comparison:
                 continue
             mine = [f for f in files if (f.mailbox, f.stem) == (copy.mailbox, copy.stem)]
             if not mine:
-                # `path` holds the stem until `_look_again`.
-                yield _about(DifferenceKind.MISSING, entry, row.mail, "", copy.mailbox, copy.stem)
+                missing = _about(DifferenceKind.MISSING, entry, row.mail, "", copy.mailbox)
+                yield replace(missing, stem=copy.stem)
             for file in mine:
                 if problem := self._damage(entry, copy, file):
                     yield _about(
@@ -250,13 +246,10 @@ class Comparison:
         if envelope is None:
             yield _about(DifferenceKind.UNINDEXED, entry, row.mail, "")
         elif row.state is ObjectState.DELIVERED:
-            given = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
-            given.update(self._routes.mailboxes(row.recipients))  # compared already
-            for mailbox in self._routes.mailboxes(envelope.recipients):
-                if mailbox not in given:
-                    yield _about(
-                        DifferenceKind.UNDELIVERED, entry, row.mail, "the index says so", mailbox
-                    )
+            compared = set(self._routes.mailboxes(row.recipients))
+            named = self._routes.mailboxes(envelope.recipients)
+            rest = [mailbox for mailbox in named if mailbox not in compared]
+            yield from _undelivered(entry, row, rest, "the index says so")
 
     def _unlisted(
         self, on_disk: MaildirFiles, prefix: str, known: Sequence[KnownObject]
@@ -291,10 +284,20 @@ class Comparison:
         doubtful = {d.mailbox for d in found if d.kind is DifferenceKind.MISSING}
         here = stems((name, self._roots[name]) for name in doubtful)
         return [
-            _without_stem(d)
+            d
             for d in found
-            if d.kind is not DifferenceKind.MISSING or (d.mailbox, d.path) not in here
+            if d.kind is not DifferenceKind.MISSING or (d.mailbox, d.stem) not in here
         ]
+
+
+def _undelivered(
+    entry: Listed, row: KnownObject, named: Iterable[str], why: str
+) -> Iterator[Difference]:
+    """Yield a difference for each mailbox of which the ledger has noted nothing."""
+    noted = {*(copy.mailbox for copy in row.copies), *row.absent, *row.owed}
+    for mailbox in named:
+        if mailbox not in noted:
+            yield _about(DifferenceKind.UNDELIVERED, entry, row.mail, why, mailbox)
 
 
 def _about(
@@ -312,9 +315,3 @@ def _about(
         entry.archived,
         entry.sealed_key,
     )
-
-
-def _without_stem(difference: Difference) -> Difference:
-    if difference.kind is not DifferenceKind.MISSING:
-        return difference
-    return replace(difference, path="")
