@@ -20,6 +20,7 @@ from postamt_sync.bucket import Bucket
 from postamt_sync.delivery.destinations import Destinations
 from postamt_sync.delivery.fetcher import Fetcher, Heard, nobody_listens
 from postamt_sync.delivery.job import Ended, MailJob, internal_error
+from postamt_sync.delivery.late_disks import LateDisks
 from postamt_sync.delivery.mailbox_threads import LATE
 from postamt_sync.delivery.on_the_way import OnTheWay
 from postamt_sync.delivery.outcomes import IsSealed, Outcomes, Progress
@@ -53,8 +54,6 @@ SYNCERS = 8
 LOOK_EVERY = 2.0
 """Seconds between looks for what another process has made due, where nobody tells us of that; and
 for a vanished mailbox."""
-LATE_LOOKED_AT = 0.1
-"""Seconds between looks at a disk that is late, which ask nothing of it."""
 
 
 class Courier:
@@ -111,8 +110,7 @@ class Courier:
         self._queues = self._publishing, self._handing_over
         self._vanished: set[str] = set()
         """Mailboxes whose disk seems not to be mounted."""
-        self._retried_at = -1
-        """How many mails had come to their end when late disks were last waited for."""
+        self._late_disks = LateDisks(self._work, destinations)
         self._awake = asyncio.Event()
         self._moved = clock()
 
@@ -225,30 +223,9 @@ class Courier:
                 await self._awake.wait()
 
     async def _late_disks_answer(self) -> bool:
-        """Make mail due again for which a disk was too late, if that answers by now.
-
-        Else a pass would count mail as failed where a disk is merely slow. It is of use only while
-        mail comes to its end.
-        """
-        names, self._outcomes.late = self._outcomes.late, set()
-        if not names or self.progress.mails == self._retried_at:
-            return False
-        self._retried_at = self.progress.mails
-        answering = [name for name in names if await self._answers(name)]
-        for name in answering:
-            await asyncio.to_thread(self._work.retry_mailbox_now, name)
-        return bool(answering)
-
-    async def _answers(self, name: str) -> bool:
-        """Wait until a mailbox's disk is no longer late; False: it hangs."""
-        with contextlib.suppress(KeyError):  # a reload may have taken the mailbox away
-            threads = self._destinations().mailboxes.find(name).threads
-            while threads is not None and threads.late() is not None:
-                if threads.hang():
-                    return False
-                await asyncio.sleep(LATE_LOOKED_AT)
-            return True
-        return False
+        """Tell whether mail is due again that a disk was too late for."""
+        late, self._outcomes.late = self._outcomes.late, set()
+        return await self._late_disks.answer(late, self.progress.mails)
 
     def _look_soon(self) -> None:
         """Look for vanished mailboxes, unless that is being done: a disk may not answer."""

@@ -19,6 +19,7 @@ from postamt_sync.app.daemon import Daemon
 from postamt_sync.app.sync import SyncRun
 from postamt_sync.bucket import Bucket
 from postamt_sync.config import load
+from postamt_sync.delivery import mailbox_threads
 from postamt_sync.delivery.pending_mail import DeliveryStep
 from postamt_sync.logs import configure_logging
 
@@ -87,6 +88,8 @@ def main(config: str, verb: str, step: str, side: str, nth: str, large: str) -> 
     path = Path(config)
     settings = load(path)
     events = configure_logging(json=True, level="debug")
+    # A step that leaves out a disk which is late is tried in tests/delivery/test_late_disk.py.
+    mailbox_threads.LATE = LONGEST_WAIT
     killer = Killer(DeliveryStep[step], side, int(nth), int(large))
     if verb == "run":
         asyncio.run(Daemon(settings, lambda: load(path), events, observer=killer).run())
