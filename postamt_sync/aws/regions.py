@@ -6,6 +6,8 @@ These lists age: AWS opens new regions.
 
 from __future__ import annotations
 
+from postamt_sync.log_line import printable
+
 RECEIVING = frozenset(
     {
         "af-south-1",
@@ -92,6 +94,18 @@ _OWN_DKIM_ZONE = frozenset(
         "me-central-1",
     }
 )
+
+
+def refused_region(region: str) -> tuple[str, str] | None:
+    """Return that no mail can come in by this region, and by which it can; None if it can.
+
+    It is the one refusal of AWS's other partitions (China, GovCloud, the European Sovereign Cloud):
+    SES receives mail in none of their regions.
+    """
+    if region in RECEIVING:
+        return None
+    problem = f"SES receives no mail in {printable(region, 40)}."
+    return problem, f"Choose another region: {', '.join(sorted(RECEIVING))}."
 
 
 def dkim_zone(region: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
+from postamt_sync.aws.regions import WITHOUT_SMTP, refused_region
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.policies import smtp_policy
 from postamt_sync.bootstrap.resources.identity import IdentityResource
@@ -79,10 +79,8 @@ class SendingCheck:
 
     def look(self) -> Iterable[Finding]:
         stack, aws = self.account.open()
-        if stack.region not in RECEIVING:
-            words = f"SES receives no mail in {stack.region}."
-            remedy = "Choose another aws.region; postamt-sync bootstrap plan names those that do."
-            yield Finding(self.subject, Severity.FAILURE, words, remedy)
+        if refused := refused_region(stack.region):
+            yield Finding(self.subject, Severity.FAILURE, *refused)
         account = aws.read("sesv2", "get_account") or {}
         enforcement = account.get("EnforcementStatus", "HEALTHY")
         if enforcement != "HEALTHY":

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from postamt_sync.aws.regions import OPT_IN, RECEIVING
-from postamt_sync.events import printable
+from postamt_sync.aws.regions import OPT_IN, RECEIVING, refused_region
 
 ZONEINFO = Path("/usr/share/zoneinfo")
 LOCALTIME = Path("/etc/localtime")
@@ -77,9 +76,10 @@ def read_region(text: str) -> str:
         return named.pop()
     near = difflib.get_close_matches(word, [*sorted(RECEIVING), *by_place], n=1)
     meant = by_place.get(near[0], near[0]) if near else FALLBACK
-    refused = f"SES receives no mail in {printable(word, 40)}." if word else "Type a region."
+    refused = refused_region(word) if word else None
+    problem = refused[0] if refused else "Type a region."
     raise ValueError(
-        f"{refused} As in: {meant}. Mail is received in: {', '.join(sorted(RECEIVING))}"
+        f"{problem} As in: {meant}. Mail is received in: {', '.join(sorted(RECEIVING))}"
     )
 
 

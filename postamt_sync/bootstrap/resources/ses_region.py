@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postamt_sync.aws.regions import RECEIVING, WITHOUT_SMTP
+from postamt_sync.aws.regions import WITHOUT_SMTP, refused_region
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.change import Conflict, Note, NoteKind, PlanItem
 from postamt_sync.bootstrap.stack import Stack
@@ -30,11 +30,8 @@ class SesRegion:
 
     def plan(self) -> Iterator[PlanItem]:
         region = self.stack.region
-        if region not in RECEIVING:
-            yield Conflict(
-                f"SES receives no mail in {region}.",
-                f"Choose aws.region among {', '.join(sorted(RECEIVING))}.",
-            )
+        if refused := refused_region(region):
+            yield Conflict(*refused)
             return
         if not self.stack.domains:
             yield Conflict(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from postamt_sync.aws.clients import A_PERSON_ANSWERS, new_session
-from postamt_sync.aws.regions import RECEIVING
+from postamt_sync.aws.regions import refused_region
 from postamt_sync.bootstrap.aws_client import AwsClient
 from postamt_sync.bootstrap.configuration import Home, configuration
 from postamt_sync.bootstrap.open_stack import queue_urls_to_be
@@ -22,7 +22,6 @@ from postamt_sync.config.addresses import normalised_domain
 from postamt_sync.config.command import CommandLine
 from postamt_sync.config.values import stack_name
 from postamt_sync.errors import ConfigurationError, ExitCode, TryLaterError, UsageError
-from postamt_sync.events import printable
 from postamt_sync.owners_rights import on_the_way_to
 
 _WITHOUT_A_TERMINAL = (
@@ -108,11 +107,8 @@ def init(
     _check_name(name)
     domains = tuple(map(_domain, domain or _ask_list("Which domain gets mail?", "--domain")))
     region = region or _ask("Which AWS region?", "--region", NEAREST)
-    if region not in RECEIVING:
-        raise UsageError(
-            f"SES receives no mail in {printable(region, 40)}.",
-            f"Choose one of: {', '.join(sorted(RECEIVING))}.",
-        )
+    if refused := refused_region(region):
+        raise UsageError(*refused)
     people = mailbox or _ask_list("Whose mailboxes (names, with spaces)?", "--mailbox")
     if not public_url and not no_port:
         public_url = _ask(
