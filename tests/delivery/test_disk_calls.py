@@ -26,12 +26,20 @@ PATIENCE = 0.2
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path, ("anna", "bruno"), FaultyDisk(), patience=PATIENCE)
+def patient(tmp_path: Path) -> Iterator[Home]:
+    """Made without haste: a real disk may take longer than PATIENCE."""
+    home = Home(tmp_path, ("anna", "bruno"), FaultyDisk())
     for name in home.people:
         home.mailboxes.ready(name)
     yield home
     home.close()
+
+
+@pytest.fixture
+def home(patient: Home) -> Home:
+    patient.patience = PATIENCE
+    patient.reopen()
+    return patient
 
 
 @pytest.fixture
@@ -104,7 +112,8 @@ async def test_what_an_earlier_life_asked_for_is_done_before_the_next_begins(
         assert home.drafts(name) == []
 
 
-def test_nothing_more_is_begun_for_a_ledger_that_is_closed(home: Home) -> None:
+def test_nothing_more_is_begun_for_a_ledger_that_is_closed(patient: Home) -> None:
+    home = patient
     threads = home.mailboxes.find("anna").threads
     assert threads is not None
     gates, done = [Gate() for _ in range(MOST)], list[str]()
@@ -127,7 +136,8 @@ def test_nothing_more_is_begun_for_a_ledger_that_is_closed(home: Home) -> None:
     assert threads.busy == 0
 
 
-def test_others_wait_until_what_is_under_way_has_ended(home: Home) -> None:
+def test_others_wait_until_what_is_under_way_has_ended(patient: Home) -> None:
+    home = patient
     before = home.mailboxes.find("anna").threads
     assert before is not None
     gate = Gate()
