@@ -76,6 +76,11 @@ class BoundedSession(botocore.session.Session):
         client.meta.events.register("before-parse", refuse_another_shape)
         return client
 
+    def forget_endpoints(self) -> None:
+        """Let go of AWS's table of all endpoints, 4 MB; the next client has it read again."""
+        with self._making:
+            self._register_endpoint_resolver()  # type: ignore[attr-defined]
+
     @property
     def full_config(self) -> Any:
         if self._config is None:  # type: ignore[attr-defined]

@@ -212,10 +212,12 @@ class _LazySession(_MadeAtFirstUse):
         return _MadeAtFirstUse(lambda: self._client(service, options))
 
     def _client(self, service: str, options: dict[str, Any]) -> Any:
+        session = self._whole()
         try:
-            return _made(self._whole(), service, options)
-        finally:
-            forget_models()  # the client keeps what it needs, and this process creates few
+            return _made(session, service, options)
+        finally:  # the client keeps what it needs, and this process creates few
+            forget_models()
+            session._session.forget_endpoints()  # noqa: SLF001 (no public name)
 
 
 def lazy_session(make: Callable[[], boto3.Session]) -> boto3.Session:

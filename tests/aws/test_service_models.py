@@ -106,6 +106,7 @@ def test_what_was_read_is_let_go_of_once_a_client_is_made(monkeypatch: pytest.Mo
     assert client.meta.region_name == "eu-west-1"
     models = session._session.get_component("data_loader")  # noqa: SLF001
     assert not models._cache  # noqa: SLF001
+    assert "endpoint_resolver" not in session._session._internal_components._components  # noqa: SLF001
     assert client.meta.service_model.operation_model("Subscribe").input_shape.members
 
 
