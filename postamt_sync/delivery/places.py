@@ -13,9 +13,9 @@ from typing import TypeVar
 from postamt_sync.delivery.mailbox_threads import LATE, MailboxThreads
 
 FEW = 4
-"""Places that are given while others go first: however long that is, mail comes."""
-LOOK_AGAIN = 0.1
-"""Seconds between questions how many places may be given, while someone waits for that alone."""
+"""Places that are given at each look while others go first: mail comes, however long that is."""
+LOOK_EVERY = 0.1
+"""Seconds between two such looks."""
 
 _T = TypeVar("_T")
 
@@ -25,17 +25,14 @@ class LeftBehindError(Exception):
 
 
 class Turns:
-    """A semaphore of `most` places, of which only as many are given as `allowed` says just then.
+    """A semaphore of `most` places; while `others_first`, a few are given every now and then."""
 
-    If that is never less than 1, everybody's turn comes, however long it stays so.
-    """
-
-    def __init__(self, most: int, allowed: Callable[[], int]) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._allowed = allowed
+        self.others_first: Callable[[], bool] = lambda: False
         self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._looking: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
 
     async def acquire(self) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -52,20 +49,20 @@ class Turns:
         self._taken -= 1
         self._give()
 
-    def _give(self) -> None:
-        while self._waiting and self._taken < min(self._most, self._allowed()):
+    def _give(self, few: int = 0) -> None:
+        """Give what may be given, and a few in any case."""
+        while self._waiting and self._taken < self._most and (few or not self.others_first()):
             turn = self._waiting.popleft()
             if not turn.done():
+                few = max(0, few - 1)
                 self._taken += 1
                 turn.set_result(None)
-        if self._waiting and self._taken < self._most and self._looking is None:
-            # More may be allowed before one of those that have a place leaves it.
-            loop = asyncio.get_running_loop()
-            self._looking = loop.call_later(LOOK_AGAIN, self._look_again)
+        if self._waiting and self._taken < self._most and self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_again)
 
     def _look_again(self) -> None:
-        self._looking = None
-        self._give()
+        self._look = None
+        self._give(FEW)
 
 
 _held: ContextVar[asyncio.Semaphore | Turns | None] = ContextVar("held", default=None)
@@ -80,18 +77,13 @@ class Places:
     """
 
     def __init__(self, places: int, long: int, threads: int) -> None:
-        self._places = places
-        self._others_first: Callable[[], bool] = lambda: False
-        self._free = Turns(places, self._allowed)
+        self._free = Turns(places)
         self._long = asyncio.Semaphore(long)
         self._threads = MailboxThreads("writer", patience=math.inf, most=threads)
 
     def give_way_while(self, others_first: Callable[[], bool]) -> None:
-        """Give a few of the places only, while somebody waits who cannot wait for long."""
-        self._others_first = others_first
-
-    def _allowed(self) -> int:
-        return min(FEW, self._places) if self._others_first() else self._places
+        """Give a few places every now and then only, while somebody waits who cannot for long."""
+        self._free.others_first = others_first
 
     async def __aenter__(self) -> None:
         await self._take(self._free)

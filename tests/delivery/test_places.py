@@ -137,17 +137,15 @@ async def test_long_ones_that_wait_take_no_short_ones_room(
     assert bucket.gets == 2 + 8 + (0 if known else 22)
 
 
-async def test_few_are_fetched_at_once_while_others_go_first_and_all_come(home: Home) -> None:
-    """However long that is: who lets others go first is never held up by them."""
+async def test_all_mails_come_however_long_others_go_first(home: Home) -> None:
     bucket = home.bucket = SlowBucket()
-    for number in range(3 * AT_ONCE):
+    for number in range(3 * FEW):
         bucket.put(f"incoming/{number}", SHORT + b"%d" % number)
         home.announce(f"incoming/{number}", "anna")
     courier = home.courier()
     courier.places.give_way_while(lambda: True)
     await courier.run(until_idle=True)
-    assert len(home.mails("anna")) == 3 * AT_ONCE
-    assert bucket.most == FEW
+    assert len(home.mails("anna")) == 3 * FEW
 
 
 class Waiting:
@@ -174,23 +172,38 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_turn_is_given_as_soon_as_more_are_allowed_though_nobody_leaves() -> None:
-    allowed = 1
-    waiting = Waiting(Turns(3, lambda: allowed))
-    tasks = [waiting.want(name) for name in "abcde"]
+async def test_while_others_go_first_a_few_turns_are_given_at_each_look() -> None:
+    turns = Turns(3 * FEW)
+    turns.others_first = lambda: True
+    waiting = Waiting(turns)
+    tasks = [waiting.want(str(number)) for number in range(2 * FEW + 1)]
+    for given in (FEW, 2 * FEW, 2 * FEW + 1):  # who has a turn keeps it: nobody waits for those
+        while len(waiting.taken) < given:
+            await asyncio.sleep(0)
+            assert len(waiting.taken) <= given
+    for task in tasks:
+        task.cancel()
+
+
+async def test_all_turns_are_given_once_others_have_gone_though_nobody_leaves() -> None:
+    others_first = True
+    turns = Turns(3 * FEW)
+    turns.others_first = lambda: others_first
+    waiting = Waiting(turns)
+    tasks = [waiting.want(str(number)) for number in range(3 * FEW + 1)]
+    await asyncio.sleep(0)  # all wait, and no look can have been yet
+    others_first = False
+    while len(waiting.taken) < 3 * FEW:
+        await asyncio.sleep(0)
+        assert waiting.taken == [] or len(waiting.taken) == 3 * FEW
     await settled()
-    assert waiting.taken == ["a"]
-    allowed = 9
-    while len(waiting.taken) < 3:
-        await asyncio.sleep(0.01)
-    await settled()
-    assert waiting.taken == ["a", "b", "c"]
+    assert len(waiting.taken) == 3 * FEW
     for task in tasks:
         task.cancel()
 
 
 async def test_who_gives_up_waiting_takes_no_turn() -> None:
-    waiting = Waiting(Turns(1, lambda: 1))
+    waiting = Waiting(Turns(1))
     a, b, c = (waiting.want(name) for name in "abc")
     await settled()
     b.cancel()
@@ -202,7 +215,7 @@ async def test_who_gives_up_waiting_takes_no_turn() -> None:
 
 
 async def test_a_turn_that_comes_too_late_goes_to_the_next() -> None:
-    waiting = Waiting(Turns(1, lambda: 1))
+    waiting = Waiting(Turns(1))
     a, b, c = (waiting.want(name) for name in "abc")
     await settled()
     a.cancel()
