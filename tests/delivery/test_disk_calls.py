@@ -119,7 +119,7 @@ def test_nothing_more_is_begun_for_a_ledger_that_is_closed(patient: Home) -> Non
     gates, done = [Gate() for _ in range(MOST)], list[str]()
     calls = [threads.begin(gate) for gate in gates]
     for gate in gates:
-        gate.reached.wait()
+        gate.reached.wait(60)
     queued = threads.begin(done.append, "queued")
     home.reopen()
     with pytest.raises(HangingDiskError, match="has ended"):
@@ -142,7 +142,7 @@ def test_others_wait_until_what_is_under_way_has_ended(patient: Home) -> None:
     assert before is not None
     gate = Gate()
     call = before.begin(gate)
-    gate.reached.wait()
+    gate.reached.wait(60)
     home.reopen()
     now = home.mailboxes.find("anna").threads
     bruno = home.mailboxes.find("bruno").threads

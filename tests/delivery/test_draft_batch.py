@@ -160,7 +160,7 @@ def test_a_late_turn_is_waited_for_and_not_begun_again(home: Home, disk: FaultyD
 
     def hold() -> None:
         reached.set()
-        gate.wait()
+        gate.wait(60)
 
     disk.break_("write", 0, below=home.root("anna") / "tmp" / "stem2", first=hold)
     [batch] = batches([draft(home, n) for n in range(1, 4)])

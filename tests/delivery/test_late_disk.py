@@ -34,7 +34,7 @@ class Gate:
 
     def __call__(self) -> None:
         self.reached.set()
-        self._open.wait()
+        self._open.wait(300)
 
     def open(self) -> None:
         self._open.set()

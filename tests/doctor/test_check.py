@@ -53,7 +53,7 @@ async def test_they_run_at_the_same_time() -> None:
 
 async def test_the_order_is_that_of_the_checks_and_not_of_their_ends() -> None:
     second_ended = threading.Event()
-    first = Told("first", lambda: second_ended.wait() and fail(TryLaterError("One."))())
+    first = Told("first", lambda: second_ended.wait(60) and fail(TryLaterError("One."))())
     second = Told("second", second_ended.set)
     assert [f.words for f in await examine([first, second])] == ["One.", "All is well."]
 

@@ -110,13 +110,13 @@ class S3Double:
         async def make() -> Self:
             return await cls(bucket, region).__aenter__()
 
-        double = asyncio.run_coroutine_threadsafe(make(), loop).result()
+        double = asyncio.run_coroutine_threadsafe(make(), loop).result(60)
         try:
             yield double
         finally:
-            asyncio.run_coroutine_threadsafe(double.__aexit__(), loop).result()
+            asyncio.run_coroutine_threadsafe(double.__aexit__(), loop).result(60)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join()
+            thread.join(60)
             loop.close()
 
     def put(

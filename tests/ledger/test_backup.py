@@ -53,7 +53,7 @@ def test_a_copy_is_one_state_whoever_writes_meanwhile(ledger: Ledger, tmp_path: 
             number += 1
         written.append(number)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     try:
         seen = [count(back_up(tmp_path, tmp_path)) for _ in range(10)]
@@ -144,23 +144,23 @@ def test_one_that_hung_puts_no_half_copy_in_place(ledger: Ledger, tmp_path: Path
 
     def fill(theirs: sqlite3.Connection) -> None:
         half.set()
-        goes_on.wait()
+        goes_on.wait(60)
         ledger.store.back_up(theirs)
 
     def hang() -> None:
         hanging.set()
-        answers.wait()
+        answers.wait(60)
 
     def late() -> None:
         with suppress(TryLaterError):  # its scratch is gone
             write_ledger(target, ledger.store.back_up, "late", QUICK, hang)
 
-    earlier = threading.Thread(target=late)
-    now = threading.Thread(target=write_ledger, args=(target, fill, "now", QUICK))
+    earlier = threading.Thread(target=late, daemon=True)
+    now = threading.Thread(target=write_ledger, args=(target, fill, "now", QUICK), daemon=True)
     earlier.start()
-    hanging.wait()
+    hanging.wait(60)
     now.start()
-    half.wait()
+    half.wait(60)
     answers.set()
     earlier.join()
     assert not target.exists() or count(target) == 100
@@ -183,7 +183,7 @@ def test_a_copy_on_a_disk_that_does_not_answer_is_passed_over(
 
     class Hanging(type(Path())):  # type: ignore[misc]
         def __truediv__(self, _: object) -> Path:
-            gate.wait()
+            gate.wait(60)
             return Path(self)
 
     try:

@@ -117,7 +117,7 @@ def test_a_stop_waits_for_no_disk_that_hangs(home: Home, monkeypatch: pytest.Mon
     class HangingDisk(type(Path())):  # type: ignore[misc]
         def is_dir(self) -> bool:
             reached.set()
-            return not gate.wait()
+            return not gate.wait(60)
 
     monkeypatch.setattr(daily_backup, "FIRST_LOOK_AFTER", 0.0)
     backup = DailyBackup(
@@ -126,7 +126,7 @@ def test_a_stop_waits_for_no_disk_that_hangs(home: Home, monkeypatch: pytest.Mon
 
     async def life() -> None:
         running = asyncio.create_task(backup.run())
-        await asyncio.to_thread(reached.wait)
+        await asyncio.to_thread(reached.wait, 60)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -223,7 +223,7 @@ def test_a_disk_that_hangs_keeps_nothing_else_from_being_found(
 
     def names(root: Path) -> object:
         if root == bad.maildir:
-            forever.wait()
+            forever.wait(60)
         return usual(root)
 
     monkeypatch.setattr(maildir_search, "our_names", names)

@@ -177,7 +177,7 @@ def test_a_disk_that_hangs_is_left_out(
 
     def names(root: Path) -> object:
         if root == settings.mailboxes[0].maildir:
-            forever.wait()
+            forever.wait(60)
         return usual(root)
 
     monkeypatch.setattr(header_memory, "our_names", names)

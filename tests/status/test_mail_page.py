@@ -134,7 +134,7 @@ def test_disks_are_shown_once_each_and_one_that_hangs_is_told(
 
     def look(path: Path) -> os.statvfs_result:
         if path == bad:
-            forever.wait()
+            forever.wait(60)
         return os.statvfs(path)
 
     sources: list[SourceHealth] = []
