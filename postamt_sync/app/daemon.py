@@ -17,6 +17,7 @@ from postamt_sync import __version__
 from postamt_sync.app.daemon_components import Components
 from postamt_sync.app.ledger_guard import opened, until_lost
 from postamt_sync.app.ledger_watch import LedgerWatch
+from postamt_sync.app.memory import pass_over_what_is_there
 from postamt_sync.app.reload import Reload
 from postamt_sync.app.sd_notify import Systemd
 from postamt_sync.app.supervisor import Service, Supervisor
@@ -99,6 +100,7 @@ class Daemon:
                 mailboxes, seconds = len(self._settings.mailboxes), time.monotonic() - started
                 self._events.started(__version__, mailboxes, waiting, seconds)
                 self._systemd.ready(f"{waiting} mails waiting")
+                pass_over_what_is_there()
                 lost = await supervisor.unless_failed(
                     self._until_stop_or_loss(ledger, watch), "ledger"
                 )

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from postamt_sync.app.memory import loaded_left_alone
+from postamt_sync.app.memory import loaded_left_alone, pass_over_what_is_there
 
 
 class Ring:
@@ -38,3 +38,20 @@ def test_a_failure_leaves_nothing_behind() -> None:
         raise ZeroDivisionError
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.slow
+def test_what_is_there_is_looked_at_once_more_and_then_no_longer() -> None:
+    lost, kept = weakref.ref(Ring()), Ring()
+    stays = weakref.ref(kept)
+    try:
+        pass_over_what_is_there()
+        assert lost() is None
+        assert gc.get_freeze_count() > 0
+        del kept
+        gc.collect()
+        assert stays() is not None
+        pass_over_what_is_there()  # as after the ledger was opened again
+        assert stays() is None
+    finally:
+        gc.unfreeze()
