@@ -18,7 +18,7 @@ from postamt_sync.errors import TryLaterError
 from postamt_sync.events import printable
 from postamt_sync.host.dovecot.conf import BASE
 from postamt_sync.host.dovecot.description import FOUND_IN
-from postamt_sync.host.service.service import was_there_once
+from postamt_sync.ledger.ledger import was_there_once
 
 PARTS = ("tmp", "new", "cur")
 AUTH_SOCKET = Path(BASE, "auth-userdb")
@@ -162,7 +162,7 @@ def mailboxes(
     settings: Settings, doveadm: Callable[[str], str | None]
 ) -> Iterator[MaildirCheck | LmtpCheck | DovecotMailboxCheck]:
     """Yield the checks of every mailbox."""
-    was_there = partial(was_there_once, settings)
+    was_there = partial(was_there_once, settings.state_dir)
     for mailbox in settings.mailboxes:
         if mailbox.delivery == "maildir":
             yield MaildirCheck(mailbox, settings.home.mail_user, was_there)

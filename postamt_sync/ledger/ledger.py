@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from postamt_sync.errors import MisconfiguredError, TryLaterError
+from postamt_sync.errors import MisconfiguredError, PostamtError, TryLaterError
 from postamt_sync.ledger.absences import Absences
 from postamt_sync.ledger.arrivals import Arrivals
 from postamt_sync.ledger.envelope_lookups import EnvelopeLookups
@@ -106,3 +106,18 @@ class Ledger:
 
     def close(self) -> None:
         self.store.close()
+
+
+def was_there_once(state_dir: Path, maildir: Path) -> bool:
+    """Tell whether the ledger knows a Maildir: if it is gone, its disk is not mounted.
+
+    False where there is no ledger that can be read.
+    """
+    try:
+        ledger = Ledger.open_for_a_look(state_dir)
+    except (PostamtError, OSError):
+        return False
+    try:
+        return ledger.work.knows_maildir(maildir)
+    finally:
+        ledger.close()

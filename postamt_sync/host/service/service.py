@@ -15,7 +15,7 @@ from pathlib import Path
 
 from postamt_sync.config import Settings
 from postamt_sync.config.load import DEFAULT_PATH
-from postamt_sync.errors import MisconfiguredError, PostamtError
+from postamt_sync.errors import MisconfiguredError
 from postamt_sync.host.service.certificate import Pair, webhook_host, webhook_pair
 from postamt_sync.host.service.program import PACKAGE, hidden, shipped
 from postamt_sync.host.service.sealed_files import SealedFile
@@ -38,7 +38,7 @@ from postamt_sync.host.service.units import (
     socket_dropin,
     written,
 )
-from postamt_sync.ledger import Ledger
+from postamt_sync.ledger.ledger import was_there_once
 
 SERVICE, SOCKET = "postamt-sync.service", "postamt-sync.socket"
 DROPIN = "10-this-machine.conf"
@@ -146,7 +146,7 @@ class SystemdService:
             yield Leave(backup, f"is not there; {make}")
         for path in (self.settings.state_dir, *(m.maildir for m in self.settings.mailboxes)):
             if path != STATE_DIR and not path.exists():
-                if was_there_once(self.settings, path):
+                if was_there_once(self.settings.state_dir, path):
                     yield Leave(path, "was there once, so its disk is not mounted; mount it")
                 else:
                     yield Make(path, self.machine.user)
@@ -186,18 +186,6 @@ class SystemdService:
 def manual_place(etc: Path) -> Path:
     """Return where man(1) looks for pages that an administrator installed."""
     return etc.parent / "usr/local/share/man/man1/postamt-sync.1"
-
-
-def was_there_once(settings: Settings, maildir: Path) -> bool:
-    """Whether the ledger knows a Maildir: if it is gone, its disk is not mounted."""
-    try:
-        ledger = Ledger.open_for_a_look(settings.state_dir)
-    except (PostamtError, OSError):
-        return False
-    try:
-        return ledger.work.knows_maildir(maildir)
-    finally:
-        ledger.close()
 
 
 def removal(etc: Path = Path("/etc")) -> list[InstallStep]:
