@@ -218,7 +218,6 @@ async def drain_once(
     """
     region = settings.aws.region
     keys = certificates(settings, environ, events)
-    assert keys is not None, "a queue has its topic"
     queues = Queues(
         settings,
         sqs_client(lean_session(region), region),

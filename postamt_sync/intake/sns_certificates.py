@@ -73,15 +73,11 @@ def emulator_endpoint(environ: Mapping[str, str]) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def certificates(
-    settings: Settings, environ: Mapping[str, str], events: Events
-) -> Certificates | None:
-    """Return what fetches the certificates for the configured topic; None if there is no topic.
+def certificates(settings: Settings, environ: Mapping[str, str], events: Events) -> Certificates:
+    """Return what fetches the certificates for the configured topic, of which there must be one.
 
     `environ` may name the authorities to trust (`AWS_CA_BUNDLE`).
     """
-    if not settings.topic_arn:
-        return None
     return Certificates(
         settings.topic_arn,
         endpoint=emulator_endpoint(environ),
